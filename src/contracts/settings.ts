@@ -138,4 +138,18 @@ export interface LauncherSettings {
   /** `/var/mail` where `local.deliver` is there; otherwise absent. */
   readonly spool?: string
   readonly agents: number
+  readonly log: Settings['log']
 }
+
+/** What each program is given of the settings: its part, and no more. */
+export type ReceiverSettings = Pick<
+  Settings,
+  'hostname' | 'domains' | 'routes' | 'local' | 'relay' | 'limits' | 'log'
+>
+export type QueueSettings = Pick<
+  Settings,
+  'hostname' | 'paths' | 'domains' | 'routes' | 'local' | 'limits' | 'retry' | 'log'
+>
+export type PickupSettings = Pick<Settings, 'hostname' | 'paths' | 'limits' | 'log'>
+export type RemoteSettings = Pick<Settings, 'hostname' | 'domains' | 'dns' | 'limits' | 'log'>
+export type ConsoleSettings = Pick<Settings, 'hostname' | 'limits' | 'log'>

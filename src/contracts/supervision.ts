@@ -14,8 +14,10 @@
  * alone have an IPC channel, to send and receive descriptors; what is said there are Handovers.
  */
 
+import { ok } from '../protocol/result.ts'
+import type { Endpoint, SettingProblem, Settings } from './settings.ts'
 import type { Shape } from './shape.ts'
-import { integer, oneOf, optional, record, text, union } from './shape.ts'
+import { integer, list, oneOf, optional, record, text, union } from './shape.ts'
 
 export const FD = {
   orders: 3,
@@ -105,4 +107,77 @@ export const agentSettings: Shape<AgentSettings> = record({
   home: text(4_096),
   hostname: text(300),
   spool: optional(text(4_096)),
+})
+
+/** Names of the console's sockets in the directory `paths.run`. */
+export const DOOR_FILES = { operators: 'operators.sock', everyone: 'public.sock' } as const
+
+/** What the supervisor itself must know of the settings; all else it hands on unread. */
+export interface SupervisorSettings {
+  readonly smtp: readonly Endpoint[]
+  readonly paths: Settings['paths']
+  readonly receivers: number
+  readonly remotes: number
+  readonly log: Settings['log']
+  readonly finishWithin: number
+}
+
+/** What the settings program answers on its descriptor 1, one JSON text, and then ends. */
+export type SettingsAnswer =
+  | {
+      readonly kind: 'settings'
+      readonly supervisor: SupervisorSettings
+      readonly parts: Readonly<Record<ProgramName, unknown>>
+      /** Legal, yet probably not meant. */
+      readonly warnings: readonly SettingProblem[]
+    }
+  | { readonly kind: 'problems'; readonly problems: readonly SettingProblem[] }
+
+/** Longest configuration text, and longest answer the supervisor will read. */
+export const LONGEST_CONFIGURATION = 4_194_304
+export const LONGEST_SETTINGS_ANSWER = 16_777_216
+
+const anything: Shape<unknown> = (input) => ok(input)
+const path = text(1_024)
+const endpoint: Shape<Endpoint> = record({
+  host: text(100),
+  port: integer(0, 65_535),
+  name: text(200),
+})
+const logTarget: Shape<Settings['log']['to']> = union('kind', {
+  stderr: record({}),
+  syslog: record({}),
+  file: record({ path }),
+})
+const settingProblem: Shape<SettingProblem> = record({
+  line: integer(0, 10_000_000),
+  column: integer(0, 10_000_000),
+  setting: text(1_000),
+  message: text(2_000),
+})
+export const settingsAnswer: Shape<SettingsAnswer> = union('kind', {
+  settings: record({
+    supervisor: record({
+      smtp: list(endpoint, 100),
+      paths: record({ queue: path, drop: path, run: path }),
+      receivers: integer(1, 64),
+      remotes: integer(1, 64),
+      log: record({
+        to: logTarget,
+        format: oneOf('text', 'json'),
+        keepEvents: integer(0, Number.MAX_SAFE_INTEGER),
+      }),
+      finishWithin: integer(0, 86_400),
+    }),
+    parts: record({
+      queue: anything,
+      launcher: anything,
+      receiver: anything,
+      pickup: anything,
+      remote: anything,
+      console: anything,
+    }),
+    warnings: list(settingProblem, 1_000),
+  }),
+  problems: record({ problems: list(settingProblem, 1_000) }),
 })
