@@ -45,6 +45,16 @@ export const controlRequest: Shape<ControlRequest> = union('type', {
   remove: record({ selection }),
 })
 
+/** What the console opens a stream to the queue with. Whoever is no operator may ask `status`. */
+export interface ConsoleRequest {
+  readonly operator: boolean
+  readonly request: ControlRequest
+}
+export const consoleRequest: Shape<ConsoleRequest> = record({
+  operator: flag,
+  request: controlRequest,
+})
+
 export interface QueueCounts {
   readonly messages: number
   readonly recipients: number

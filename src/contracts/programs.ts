@@ -7,7 +7,8 @@
  * A row's `reads` and `writes` are names of directories in the settings, resolved when it starts.
  */
 
-export type Place = 'queue' | 'drop' | 'home' | 'maildirs' | 'spool'
+/** `resolver` is the one file /etc/resolv.conf; all others are directories. */
+export type Place = 'queue' | 'drop' | 'home' | 'maildirs' | 'spool' | 'resolver'
 
 export interface Privileges {
   /** The account it runs as; `root`, or `recipient` for an agent. */
@@ -18,7 +19,10 @@ export interface Privileges {
   readonly writes: readonly Place[]
   readonly network: boolean
   readonly children: boolean
-  /** May load native code: fcntl locks, which Node does not offer. */
+  /**
+   * May load native code (koffi): fsync, which Node refuses under its permission model whatever else is
+   * allowed, and fcntl locks, which Node does not offer.
+   */
   readonly addons: boolean
   /** `node:sqlite` opens files past the permission model, so all others run without it. */
   readonly sqlite: boolean
@@ -34,13 +38,13 @@ const nothing = {
 } as const
 
 export const PROGRAMS = {
-  queue: { ...nothing, user: 'postern-queue', reads: ['queue'], writes: ['queue'], sqlite: true },
+  queue: { ...nothing, user: 'postern-queue', reads: ['queue'], writes: ['queue'], addons: true, sqlite: true },
   launcher: { ...nothing, user: 'root', children: true },
   receiver: { ...nothing, user: 'postern-net', network: true },
   pickup: { ...nothing, user: 'postern-pickup', reads: ['drop'], writes: ['drop'] },
   remote: { ...nothing, user: 'postern-remote', network: true },
   console: { ...nothing, user: 'postern-console', network: true },
-  settings: { ...nothing, user: 'postern-settings' },
+  settings: { ...nothing, user: 'postern-settings', reads: ['resolver'] },
   // The agents: started by the launcher, as the recipient.
   account: { ...nothing, user: 'recipient', reads: ['home'], writes: ['home'], addons: true },
   spool: {
@@ -91,11 +95,17 @@ export function permissionFlags(
     '--disable-sigusr1',
     '--disable-warning=ExperimentalWarning',
     '--disable-warning=SecurityWarning',
-    ...[paths.code, ...paths.readable].map((path) => `--allow-fs-read=${path}`),
+    ...[paths.code, ...paths.readable, ...(row.addons ? nativeCode(paths.code) : [])].map((path) => `--allow-fs-read=${path}`),
     ...paths.writable.map((path) => `--allow-fs-write=${path}`),
     ...(row.network ? ['--allow-net'] : []),
     ...(row.children ? ['--allow-child-process'] : []),
     ...(row.addons ? ['--allow-addons'] : []),
     ...(row.sqlite ? [] : ['--no-experimental-sqlite']),
   ]
+}
+
+/** koffi lies in `node_modules` beside the directory of the bundles, in a release and in a checkout. */
+function nativeCode(code: string): readonly string[] {
+  const parent = code.replace(/\/[^/]*$/, '')
+  return ['koffi', '@koromix'].map((name) => `${parent}/node_modules/${name}/*`)
 }

@@ -5,8 +5,10 @@
  * its credit; a stalled reader holds up its own stream only; and whatever is malformed ends the
  * connection, which its user sees as one word, `lost`.
  *
- * The frames are contracts/frame.ts. Only the opener starts streams. Data waits here, per stream,
- * until the reader has granted credit and the socket has room; records and credit pass it by.
+ * The frames are contracts/frame.ts. Only the opener starts streams, and the answerer's end closes
+ * them: whatever the opener had still to say is dropped, so that no stream outlives its answer. Data
+ * waits here, per stream, until the reader has granted credit and the socket has room; records and
+ * credit pass it by.
  */
 
 import type { Socket } from 'node:net'
@@ -86,7 +88,7 @@ export class Connection {
 
   /** Starts a request. On a lost connection the listener hears `onCancel` at once, in a microtask. */
   open(head: unknown, listener: StreamListener): Stream {
-    const stream = new Stream(this, this.#nextStream)
+    const stream = new Stream(this, this.#nextStream, 'opener')
     this.#nextStream += 1
     stream.listen(listener)
     if (this.#phase === 'lost') {
@@ -225,7 +227,7 @@ export class Connection {
     if (onOpen === undefined || number <= this.#highestOpened) return this.#lose('unexpected open')
     if (this.#streams.size >= MOST_STREAMS) return this.#lose('too many streams')
     this.#highestOpened = number
-    const stream = new Stream(this, number)
+    const stream = new Stream(this, number, 'answerer')
     this.#streams.set(number, stream)
     stream.listen(onOpen(stream, head))
   }
@@ -245,6 +247,7 @@ export class Connection {
 export class Stream {
   readonly number: number
   readonly #connection: Connection
+  readonly #side: 'opener' | 'answerer'
   #listener: StreamListener = {}
   /** Data accepted from the user and not yet sent; bounded by the user awaiting `write`. */
   readonly #outgoing: Uint8Array[] = []
@@ -257,8 +260,9 @@ export class Stream {
   #over = false
   #wakeWriter: ((alive: boolean) => void) | undefined
 
-  constructor(connection: Connection, number: number) {
+  constructor(connection: Connection, number: number, side: 'opener' | 'answerer') {
     this.#connection = connection
+    this.#side = side
     this.number = number
   }
 
@@ -291,7 +295,7 @@ export class Stream {
     })
   }
 
-  /** This side's last word. It follows all data written before. */
+  /** This side's last word. It follows all data written before. The answerer's closes the stream. */
   end(value: unknown): void {
     if (this.#over || this.#sentEnd || this.#finalValue !== undefined) return
     this.#finalValue = json(value)
@@ -348,7 +352,7 @@ export class Stream {
     if (this.#gotEnd) return
     this.#gotEnd = true
     this.#listener.onEnd?.(value)
-    if (this.#sentEnd) this.#finish()
+    if (this.#sentEnd || this.#side === 'opener') this.#finish()
   }
 
   receiveCredit(bytes: number): void {
@@ -374,7 +378,7 @@ export class Stream {
     if (this.#finalValue === undefined || this.#sentEnd) return
     this.#sentEnd = true
     this.#connection.sendFrame('end', this.number, this.#finalValue)
-    if (this.#gotEnd) this.#finish()
+    if (this.#gotEnd || this.#side === 'answerer') this.#finish()
   }
 
   #finish(): void {

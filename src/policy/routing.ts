@@ -154,6 +154,13 @@ export function laneOfAgent(agent: AgentKind): string {
   return `local/${agent.kind}/${agent.name}`
 }
 
+/** The agent a lane is named after; absent for every other lane. */
+export function agentOfLane(lane: string): AgentKind | undefined {
+  const [, kind, name] = /^local\/(account|spool|mailboxes)\/(.*)$/s.exec(lane) ?? []
+  if (name === undefined) return undefined
+  return kind === 'account' || kind === 'spool' || kind === 'mailboxes' ? { kind, name } : undefined
+}
+
 function routeGroupKey(pattern: string): string {
   return `route ${pattern}`
 }

@@ -41,6 +41,11 @@ export class StoreFailure extends Error {
   override readonly name = 'StoreFailure'
 }
 
+/** There is no room on the disk. The call has changed nothing, and the store goes on. */
+export class StoreFull extends Error {
+  override readonly name = 'StoreFull'
+}
+
 /** A recipient as it enters the queue, already routed. */
 export interface RoutedRecipient extends NewRecipient {
   readonly lane: string
@@ -78,7 +83,7 @@ export interface Arrival {
 
 /**
  * A message the queue itself makes: a report. Its content is `prepend`, then the content of the
- * message it is about if `shares` names one, then `append`.
+ * message it is about (as agents see it) if `shares` names one, then `append`.
  */
 export interface ReportMessage extends MessageTraits {
   readonly reversePath: string
@@ -188,6 +193,7 @@ export interface QueueStore {
     readonly limit: number
   }): Promise<{ readonly messages: readonly ListedMessage[]; readonly next?: string }>
   show(queueId: QueueId): Promise<ListedMessage | undefined>
+  /** The latest `limit` events of a message, in their order. */
   events(queueId: QueueId, limit: number): Promise<readonly ListedEvent[]>
   /** Makes waiting recipients due at `now`. A slice: call until it answers 0. */
   retry(selection: Selection, now: number, limit: number): Promise<number>

@@ -1,0 +1,169 @@
+/**
+ * Operators' requests, as the console hands them on: what is in the queue, and acts upon it.
+ *
+ * Whoever is no operator is told counts and nothing else. Acts on many recipients run in slices,
+ * with everything else in between; a listing is a page.
+ */
+
+import type {
+  ConsoleRequest,
+  ControlEnd,
+  ControlItem,
+  ControlRequest,
+  ListedMessage,
+  Selection,
+} from '../../contracts/control.ts'
+import type { Stream } from '../../io/connection.ts'
+import type { Surroundings } from './surroundings.ts'
+
+type RequestOf<Type extends ControlRequest['type']> = Extract<ControlRequest, { type: Type }>
+
+const SLICE = 200
+/** Bytes of a record; every character of a content piece may need six of them in JSON. */
+const MOST_RECORD = 60_000
+const CONTENT_PIECE = 8_000
+/** Content beyond this is not shown; the operator is told how long the message is. */
+const MOST_CONTENT = 1_048_576
+const RECIPIENTS_IN_RECORD = 8
+const MOST_EVENTS = 500
+
+export class Controller {
+  readonly #surroundings: Surroundings
+  readonly #onDue: () => void
+
+  constructor(surroundings: Surroundings, onDue: () => void) {
+    this.#surroundings = surroundings
+    this.#onDue = onDue
+  }
+
+  async answer(stream: Stream, { operator, request }: ConsoleRequest): Promise<void> {
+    const allowed = operator || request.type === 'status'
+    const end = allowed ? await this.#obey(stream, request) : FORBIDDEN
+    stream.end(end)
+  }
+
+  async #obey(stream: Stream, request: ControlRequest): Promise<ControlEnd> {
+    switch (request.type) {
+      case 'status':
+        return this.#status(stream)
+      case 'list':
+        return this.#list(stream, request)
+      case 'show':
+        return this.#show(stream, request)
+      case 'retry':
+        return this.#retry(stream, request)
+      case 'remove':
+        return this.#remove(stream, request)
+    }
+  }
+
+  async #status(stream: Stream): Promise<ControlEnd> {
+    const { store, clock } = this.#surroundings
+    send(stream, { item: 'counts', counts: await store.counts(clock.now()) })
+    return done(0)
+  }
+
+  async #list(stream: Stream, { selection, after, limit }: RequestOf<'list'>): Promise<ControlEnd> {
+    const from = after === undefined ? {} : { after }
+    const page = await this.#surroundings.store.list({ selection, limit, ...from })
+    for (const message of page.messages) {
+      send(stream, {
+        item: 'message',
+        message: { ...message, recipients: message.recipients.slice(0, 10) },
+      })
+    }
+    return done(page.messages.length, page.next)
+  }
+
+  async #show(stream: Stream, { queueId, content }: RequestOf<'show'>): Promise<ControlEnd> {
+    const { store } = this.#surroundings
+    const message = await store.show(queueId)
+    const events = await store.events(queueId, MOST_EVENTS)
+    if (message === undefined && events.length === 0) {
+      return { end: 'refused', why: `There is no message ${queueId} in the queue.` }
+    }
+    if (message !== undefined)
+      for (const part of partsOf(message)) send(stream, { item: 'message', message: part })
+    for (const event of events) send(stream, { item: 'event', event })
+    if (message !== undefined && content) await this.#sendContent(stream, queueId)
+    return done(0)
+  }
+
+  async #sendContent(stream: Stream, queueId: string): Promise<void> {
+    let sent = 0
+    for await (const piece of this.#surroundings.store.readContent(queueId)) {
+      for (let from = 0; from < piece.length && sent < MOST_CONTENT; from += CONTENT_PIECE) {
+        const bytes = Buffer.from(piece.subarray(from, from + CONTENT_PIECE)).toString('latin1')
+        send(stream, { item: 'content', bytes })
+        sent += bytes.length
+      }
+      if (sent >= MOST_CONTENT || stream.over) return
+      await breath()
+    }
+  }
+
+  async #retry(stream: Stream, { selection }: RequestOf<'retry'>): Promise<ControlEnd> {
+    const { store, clock, log } = this.#surroundings
+    const now = clock.now()
+    const affected = await inSlices(stream, () => store.retry(selection, now, SLICE))
+    log.write({ event: 'operator-retry', fields: { ...fieldsOf(selection), affected } })
+    this.#onDue()
+    return done(affected)
+  }
+
+  async #remove(stream: Stream, { selection }: RequestOf<'remove'>): Promise<ControlEnd> {
+    if (Object.keys(selection).length === 0) return NO_SELECTION
+    const { store, clock, log } = this.#surroundings
+    const now = clock.now()
+    const affected = await inSlices(stream, () => store.remove(selection, now, SLICE))
+    log.write({ event: 'operator-remove', fields: { ...fieldsOf(selection), affected } })
+    return done(affected)
+  }
+}
+
+const FORBIDDEN: ControlEnd = {
+  end: 'refused',
+  why: 'Only operators may do this; everyone may ask for the status.',
+}
+const NO_SELECTION: ControlEnd = {
+  end: 'refused',
+  why: 'Say what to remove: a queue id, a sender, a recipient or a domain.',
+}
+
+async function inSlices(stream: Stream, act: () => Promise<number>): Promise<number> {
+  let affected = 0
+  for (let count = await act(); count > 0; count = await act()) {
+    affected += count
+    if (stream.over) break
+    await breath()
+  }
+  return affected
+}
+
+/** Lets everything else that waits go first. */
+function breath(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+/** A message with many recipients is told in several items. */
+function partsOf(message: ListedMessage): readonly ListedMessage[] {
+  const parts: ListedMessage[] = []
+  for (let from = 0; from < message.recipients.length; from += RECIPIENTS_IN_RECORD) {
+    const recipients = message.recipients.slice(from, from + RECIPIENTS_IN_RECORD)
+    parts.push({ ...message, recipients })
+  }
+  return parts.length > 0 ? parts : [message]
+}
+
+function send(stream: Stream, item: ControlItem): void {
+  // Whatever a stranger has put into an address, a record stays within its frame.
+  if (Buffer.byteLength(JSON.stringify(item)) <= MOST_RECORD) stream.record(item)
+}
+
+function done(affected: number, next?: string): ControlEnd {
+  return { end: 'done', affected, ...(next === undefined ? {} : { next }) }
+}
+
+function fieldsOf(selection: Selection): Readonly<Record<string, string>> {
+  return { ...selection }
+}

@@ -1,0 +1,268 @@
+import assert from 'node:assert/strict'
+import { cp, mkdtemp, rename, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync, StatementSync } from 'node:sqlite'
+import { test } from 'node:test'
+import {
+  accept,
+  bytesOf,
+  claimAll,
+  claimOne,
+  deferred,
+  deliverAll,
+  delivered,
+  failed,
+  NOW,
+  recipient,
+} from './conformance-support.ts'
+import { SCHEMA_VERSION } from './schema.ts'
+import { DATABASE_FILE } from './sqlite/database.ts'
+import type { SqliteOptions } from './sqlite.ts'
+import { openSqliteStore } from './sqlite.ts'
+import type { QueueStore } from './store.ts'
+
+async function inDirectory(act: (directory: string) => Promise<void>): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), 'postern-sqlite-'))
+  try {
+    await act(directory)
+  } finally {
+    await rm(directory, { recursive: true, force: true })
+  }
+}
+
+async function withStore(
+  act: (store: QueueStore, directory: string) => Promise<void>,
+  options: Partial<SqliteOptions> = {},
+): Promise<void> {
+  await inDirectory(async (directory) => {
+    const store = await openSqliteStore({ directory, keepFree: 0, ...options })
+    try {
+      await act(store, directory)
+    } finally {
+      await store.close()
+    }
+  })
+}
+
+test('a queue opened again holds its messages, and nobody has claimed them', async () => {
+  await inDirectory(async (directory) => {
+    const content = Buffer.alloc(100_000, 'kept ')
+    const first = await openSqliteStore({ directory, keepFree: 0 })
+    const queueId = await accept(first, { content, idempotencyKey: 'k' })
+    await claimOne(first)
+    await first.close()
+    const second = await openSqliteStore({ directory, keepFree: 0 })
+    assert.equal(await second.recover(100), 0)
+    assert.equal((await second.counts(NOW)).attempting, 0)
+    assert.ok((await bytesOf(second, queueId)).includes(content))
+    assert.equal(await accept(second, { idempotencyKey: 'k' }), queueId)
+    assert.equal((await claimAll(second)).length, 1)
+    await second.close()
+  })
+})
+
+test('messages that were reportable before a restart are found again', async () => {
+  await inDirectory(async (directory) => {
+    const first = await openSqliteStore({ directory, keepFree: 0 })
+    const queueId = await accept(first, {})
+    await first.settle([failed(await claimOne(first))], NOW)
+    await first.close()
+    const second = await openSqliteStore({ directory, keepFree: 0 })
+    assert.deepEqual(await second.reportable(NOW, 10), [queueId])
+    await second.close()
+  })
+})
+
+test('a queue can be moved while it is closed', async () => {
+  await inDirectory(async (directory) => {
+    const here = join(directory, 'here')
+    await cp(directory, here, { recursive: true }).catch(() => {})
+    const { mkdir } = await import('node:fs/promises')
+    await mkdir(here, { recursive: true })
+    const first = await openSqliteStore({ directory: here, keepFree: 0 })
+    const queueId = await accept(first, { content: Buffer.alloc(100_000, 'moved ') })
+    await first.close()
+    await rename(here, join(directory, 'there'))
+    const second = await openSqliteStore({ directory: join(directory, 'there'), keepFree: 0 })
+    assert.equal((await bytesOf(second, queueId)).length, 100_000 + 'Received: test\n'.length)
+    await second.close()
+  })
+})
+
+test('a second process cannot open the queue', async () => {
+  await withStore(async (_, directory) => {
+    await assert.rejects(openSqliteStore({ directory }), /another process has the queue open/)
+  })
+})
+
+test('a queue of a newer release is refused and left as it is', async () => {
+  await inDirectory(async (directory) => {
+    const store = await openSqliteStore({ directory })
+    await store.close()
+    const path = join(directory, DATABASE_FILE)
+    const database = new DatabaseSync(path)
+    database.exec(`PRAGMA user_version = ${SCHEMA_VERSION + 1}`)
+    database.close()
+    await assert.rejects(openSqliteStore({ directory }), /newer release/)
+  })
+})
+
+test('a database of something else is refused', async () => {
+  await inDirectory(async (directory) => {
+    const database = new DatabaseSync(join(directory, DATABASE_FILE))
+    database.exec('CREATE TABLE other (x); PRAGMA user_version = 1')
+    database.close()
+    await assert.rejects(openSqliteStore({ directory }), /not a queue/)
+  })
+})
+
+test('ids grow across restarts even when the clock steps back', async () => {
+  await inDirectory(async (directory) => {
+    const ids: string[] = []
+    for (const clock of [NOW, NOW - 86_400_000, NOW + 1]) {
+      const store = await openSqliteStore({ directory, keepFree: 0, clock: () => clock })
+      for (let n = 0; n < 300; n++) ids.push(store.arrive().queueId)
+      await store.close()
+    }
+    assert.deepEqual([...new Set(ids)].sort(), ids)
+  })
+})
+
+test('requests of one turn share one commit', async () => {
+  let commits = 0
+  const before = (step: string) => {
+    if (step === 'commit') commits++
+  }
+  await withStore(
+    async (store) => {
+      commits = 0
+      await Promise.all(Array.from({ length: 50 }, () => accept(store, {})))
+      assert.equal(commits, 1)
+      await Promise.all([store.counts(NOW), store.dueLanes(NOW, 10)])
+      assert.equal(commits, 1, 'reading commits nothing')
+    },
+    { before },
+  )
+})
+
+test('when a commit fails, all of it is refused and the store has stopped', async () => {
+  let isBroken = false
+  const before = (step: string) => {
+    if (step === 'commit' && isBroken) throw new Error('I/O error')
+  }
+  await inDirectory(async (directory) => {
+    const store = await openSqliteStore({ directory, keepFree: 0, before })
+    const kept = await accept(store, {})
+    isBroken = true
+    const both = await Promise.allSettled([accept(store, {}), accept(store, {})])
+    assert.ok(both.every((one) => one.status === 'rejected' && one.reason.name === 'StoreFailure'))
+    isBroken = false
+    await assert.rejects(store.counts(NOW), { name: 'StoreFailure' })
+    await store.close()
+    const again = await openSqliteStore({ directory, keepFree: 0 })
+    assert.equal((await again.counts(NOW)).messages, 1)
+    assert.notEqual(await again.message(kept), undefined)
+    await again.close()
+  })
+})
+
+test('with the disk almost full new mail is refused and deliveries go on', async () => {
+  await inDirectory(async (directory) => {
+    const roomy = await openSqliteStore({ directory, keepFree: 0 })
+    await accept(roomy, { content: Buffer.alloc(100_000) })
+    await roomy.close()
+    const full = await openSqliteStore({ directory, keepFree: Number.MAX_SAFE_INTEGER })
+    await assert.rejects(accept(full, {}), { name: 'StoreFull' })
+    await assert.rejects(accept(full, { content: Buffer.alloc(100_000) }), { name: 'StoreFull' })
+    await deliverAll(full)
+    assert.equal((await full.counts(NOW)).messages, 0)
+    await full.close()
+  })
+})
+
+test('a disk that fills up under a content file refuses that message alone', async () => {
+  let isFull = false
+  const before = (step: string) => {
+    if (step === 'file write' && isFull) throw Object.assign(new Error('full'), { code: 'ENOSPC' })
+  }
+  await withStore(
+    async (store) => {
+      isFull = true
+      await assert.rejects(accept(store, { content: Buffer.alloc(100_000) }), { name: 'StoreFull' })
+      await accept(store, {})
+      isFull = false
+      assert.equal((await store.counts(NOW)).messages, 1)
+    },
+    { before },
+  )
+})
+
+test('a content file that cannot be synced stops the store', async () => {
+  const before = (step: string) => {
+    if (step === 'file sync') throw Object.assign(new Error('I/O error'), { code: 'EIO' })
+  }
+  await withStore(
+    async (store) => {
+      await assert.rejects(accept(store, { content: Buffer.alloc(100_000) }), {
+        name: 'StoreFailure',
+      })
+      await assert.rejects(store.counts(NOW), { name: 'StoreFailure' })
+    },
+    { before },
+  )
+})
+
+test('with 100,000 recipients waiting, memory stays small and nothing scans them', async () => {
+  const statements: StatementSync[] = []
+  const prepare = DatabaseSync.prototype.prepare
+  DatabaseSync.prototype.prepare = function (...parameters) {
+    const statement = prepare.apply(this, parameters)
+    statements.push(statement)
+    return statement
+  }
+  const visited = () => statements.reduce((sum, one) => sum + Number(one.stat('vmStep')), 0)
+  const scanned = () => statements.reduce((sum, one) => sum + Number(one.stat('fullscanStep')), 0)
+  try {
+    await withStore(async (store) => {
+      await fillQueue(store)
+      globalThis.gc?.()
+      const heap = process.memoryUsage().heapUsed
+      assert.ok(heap < 150_000_000, `${heap} bytes of heap`)
+      const [stepsBefore, scansBefore] = [visited(), scanned()]
+      assert.equal((await store.dueLanes(NOW, 100)).length, 100)
+      assert.equal((await store.claim('remote/site7', 10, NOW)).length, 10)
+      assert.equal(await store.nextDueAfter(NOW), NOW + 60_000)
+      assert.equal((await store.counts(NOW)).recipients, 100_000)
+      const [claim] = await store.claim('remote/site8', 1, NOW)
+      assert.ok(claim)
+      await store.settle([deferred(claim, NOW + 120_000)], NOW)
+      assert.ok(visited() - stepsBefore < 50_000, `${visited() - stepsBefore} steps`)
+      assert.ok(scanned() - scansBefore < 500, `${scanned() - scansBefore} rows scanned`)
+    })
+  } finally {
+    DatabaseSync.prototype.prepare = prepare
+  }
+})
+
+/** 100,000 recipients: half of them of one message and due, half of 500 messages and deferred. */
+async function fillQueue(store: QueueStore): Promise<void> {
+  const list = Array.from({ length: 50_000 }, (_, n) =>
+    recipient(`user${n}@site${n % 1_000}.example`, `remote/site${n % 1_000}`),
+  )
+  const others = Array.from({ length: 500 }, (_, n) =>
+    accept(store, {
+      recipients: Array.from({ length: 100 }, (_, k) =>
+        recipient(`user${k}@other${n}.example`, `remote/other${n}`),
+      ),
+    }),
+  )
+  await Promise.all(others)
+  const claimed = await claimAll(store)
+  await store.settle(
+    claimed.map((one) => deferred(one, NOW + 60_000)),
+    NOW,
+  )
+  await accept(store, { recipients: list, batch: 5_000 })
+  assert.equal(delivered({ id: 1 }).kind, 'delivered')
+}
