@@ -38,7 +38,14 @@ const nothing = {
 } as const
 
 export const PROGRAMS = {
-  queue: { ...nothing, user: 'postern-queue', reads: ['queue'], writes: ['queue'], addons: true, sqlite: true },
+  queue: {
+    ...nothing,
+    user: 'postern-queue',
+    reads: ['queue'],
+    writes: ['queue'],
+    addons: true,
+    sqlite: true,
+  },
   launcher: { ...nothing, user: 'root', children: true },
   receiver: { ...nothing, user: 'postern-net', network: true },
   pickup: { ...nothing, user: 'postern-pickup', reads: ['drop'], writes: ['drop'] },
@@ -92,10 +99,14 @@ export function permissionFlags(
 ): readonly string[] {
   return [
     '--permission',
+    // Bytes of messages are short-lived: look for garbage often, so that little of it lies about.
+    '--max-semi-space-size=1',
     '--disable-sigusr1',
     '--disable-warning=ExperimentalWarning',
     '--disable-warning=SecurityWarning',
-    ...[paths.code, ...paths.readable, ...(row.addons ? nativeCode(paths.code) : [])].map((path) => `--allow-fs-read=${path}`),
+    ...[paths.code, ...paths.readable, ...(row.addons ? nativeCode(paths.code) : [])].map(
+      (path) => `--allow-fs-read=${path}`,
+    ),
     ...paths.writable.map((path) => `--allow-fs-write=${path}`),
     ...(row.network ? ['--allow-net'] : []),
     ...(row.children ? ['--allow-child-process'] : []),

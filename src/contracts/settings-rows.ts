@@ -126,10 +126,11 @@ export function listOf<Value>(item: Kind<Value>, most: number): Kind<readonly Va
       }
       if (written.items.length > most) return trouble(written.at, `more than ${most} items`)
       const readings = written.items.map((each) => item.read(each, context))
-      return {
-        ...joined(readings),
-        value: readings.flatMap(({ value }) => (value === undefined ? [] : [value])),
-      }
+      const values = readings.flatMap(({ value }) => (value === undefined ? [] : [value]))
+      // Half a list could mean the opposite of the whole.
+      return values.length < readings.length
+        ? joined(readings)
+        : { ...joined(readings), value: values }
     },
   }
 }

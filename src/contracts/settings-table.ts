@@ -52,7 +52,7 @@ const MEGABYTE = 1_048_576
 function duration(least: number, most: number): Kind<number> {
   const range = `from ${formatDuration(least)} to ${formatDuration(most)}`
   return that(
-    textKind(`a duration ${range}, as in \`"${formatDuration(most)}"\``, parseDuration, {
+    textKind(`a duration ${range}`, parseDuration, {
       pattern: '^[0-9]{1,9} *[smhdw]$',
     }),
     (seconds) => (seconds < least || seconds > most ? `the duration must be ${range}` : undefined),
@@ -62,14 +62,14 @@ function duration(least: number, most: number): Kind<number> {
 function size(least: number, most: number): Kind<number> {
   const range = `from ${formatSize(least)} to ${formatSize(most)}`
   return that(
-    textKind(`a size ${range}, as in \`"50MB"\``, parseSize, {
+    textKind(`a size ${range}`, parseSize, {
       pattern: '^[0-9]{1,9} *([Bb]|[KkMmGg][Bb])$',
     }),
     (bytes) => (bytes < least || bytes > most ? `the size must be ${range}` : undefined),
   )
 }
 
-const path = textKind('an absolute path', (text, { directory }) => parsePath(text, directory))
+const path = textKind('a path', (text, { directory }) => parsePath(text, directory))
 const account = textKind('an account name', parseAccount)
 const MORE_THAN_ANYONE_NEEDS = 10_000
 

@@ -16,10 +16,16 @@ export interface Identity {
   readonly gid: number
 }
 
-export const BARE_ENVIRONMENT: Readonly<Record<string, string>> = {
-  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-  LC_ALL: 'C',
-  ...(process.env['TZ'] === undefined ? {} : { TZ: process.env['TZ'] }),
+/**
+ * A fresh one for each child: Node adds its own permission flags to the environment it is given, as
+ * NODE_OPTIONS, and a shared one would carry them to a later child, who would be allowed them too.
+ */
+export function bareEnvironment(): Record<string, string> {
+  return {
+    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    LC_ALL: 'C',
+    ...(process.env['TZ'] === undefined ? {} : { TZ: process.env['TZ'] }),
+  }
 }
 
 export interface Command {
@@ -46,7 +52,7 @@ export function runCommand(command: Command): Promise<CommandAnswer> {
     ...command.identity,
     argv0: command.argv0 ?? command.file,
     cwd: '/',
-    env: BARE_ENVIRONMENT,
+    env: bareEnvironment(),
     stdio: ['pipe', 'pipe', 'pipe'],
   })
   const output: Buffer[] = []

@@ -113,10 +113,13 @@ export class Connection {
     if (this.#phase === 'lost') return
     if (payload.length > LONGEST_PAYLOAD) throw new Error(`a ${kind} of ${payload.length} bytes`)
     this.#cork()
-    const frame = Buffer.allocUnsafe(FRAME_HEADER_SIZE + payload.length)
+    const apart = payload.length >= DATA_PIECE / 2
+    const frame = Buffer.allocUnsafe(FRAME_HEADER_SIZE + (apart ? 0 : payload.length))
     encodeFrameHeader(frame, 0, { kind, stream, length: payload.length })
-    frame.set(payload, FRAME_HEADER_SIZE)
+    if (!apart) frame.set(payload, FRAME_HEADER_SIZE)
     this.#socket.write(frame)
+    // A large payload is not copied; both go in one system call.
+    if (apart) this.#socket.write(payload)
   }
 
   /** For Stream only: it has data and credit, or has ended. */
@@ -206,7 +209,7 @@ export class Connection {
     const stream = this.#streams.get(frame.stream)
     // Data for a stream that has just been cancelled here is on its way still.
     if (stream === undefined) return
-    if (!stream.receiveData(Buffer.from(frame.payload))) this.#lose('data beyond its credit')
+    if (!stream.receiveData(ownBytes(frame.payload))) this.#lose('data beyond its credit')
   }
 
   #greet(frame: Frame): void {
@@ -389,6 +392,15 @@ export class Stream {
     this.#wakeWriter = undefined
     wake?.(false)
   }
+}
+
+/**
+ * A piece its reader may keep. What arrived is never written to again, so a large piece is the very
+ * bytes; a small one is copied, lest it keep the whole of what it arrived with in memory.
+ */
+function ownBytes(payload: Uint8Array): Buffer {
+  if (payload.length < DATA_PIECE / 2) return Buffer.from(payload)
+  return Buffer.from(payload.buffer, payload.byteOffset, payload.length)
 }
 
 function json(value: unknown): Uint8Array {

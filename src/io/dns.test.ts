@@ -41,10 +41,7 @@ function answer(query: Packet, answers: readonly Answer[], more: Partial<Packet>
 /** A DNS server on one port, by datagram and TCP; what it hears is written down. */
 async function nameServer(t: TestContext, behaviour: Behaviour) {
   const heard: { readonly name: string; readonly id: number; readonly port: number }[] = []
-  const udp = createSocket('udp4')
-  udp.bind(0, '127.0.0.1')
-  await once(udp, 'listening')
-  const { port } = udp.address()
+  const { udp, tcp, port } = await listenOnBoth()
   udp.on('message', (bytes, from) => {
     const query = decode(bytes)
     heard.push({ name: query.questions?.[0]?.name ?? '', id: query.id ?? -1, port: from.port })
@@ -53,7 +50,7 @@ async function nameServer(t: TestContext, behaviour: Behaviour) {
     }
   })
   const sockets = new Set<Socket>()
-  const tcp = createServer((socket) => {
+  tcp.on('connection', (socket) => {
     sockets.add(socket)
     socket.on('error', () => undefined)
     socket.once('data', (bytes: Buffer) => {
@@ -64,14 +61,28 @@ async function nameServer(t: TestContext, behaviour: Behaviour) {
       }
     })
   })
-  tcp.listen(port, '127.0.0.1')
-  await once(tcp, 'listening')
   t.after(() => {
     udp.close()
     tcp.close()
     for (const socket of sockets) socket.destroy()
   })
   return { server: { host: '127.0.0.1', port }, heard }
+}
+
+/** A port that is free both ways; another process may hold one half of the first that is offered. */
+async function listenOnBoth() {
+  for (;;) {
+    const udp = createSocket('udp4').bind(0, '127.0.0.1')
+    await once(udp, 'listening')
+    const { port } = udp.address()
+    const tcp = createServer()
+    const free = await new Promise<boolean>((resolve) => {
+      tcp.once('error', () => resolve(false))
+      tcp.listen(port, '127.0.0.1', () => resolve(true))
+    })
+    if (free) return { udp, tcp, port }
+    udp.close()
+  }
 }
 
 async function resolverFor(t: TestContext, behaviour: Behaviour, now?: () => number) {

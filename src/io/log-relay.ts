@@ -12,7 +12,7 @@ import type { Readable } from 'node:stream'
 import { Writable } from 'node:stream'
 import type { Settings } from '../contracts/settings.ts'
 import type { Identity } from './child.ts'
-import { BARE_ENVIRONMENT, lineCutter } from './child.ts'
+import { bareEnvironment, lineCutter } from './child.ts'
 import type { LogFields } from './log.ts'
 import { formatLogLine } from './log.ts'
 
@@ -119,7 +119,7 @@ function startLogger(identity: Identity | undefined): Writable {
   const logger = spawn('logger', ['-t', 'postern', '-p', 'mail.info'], {
     ...identity,
     cwd: '/',
-    env: BARE_ENVIRONMENT,
+    env: bareEnvironment(),
     stdio: ['pipe', 'ignore', 'ignore'],
   })
   const broken = (why: string) => logger.stdin.destroy(new Error(why))

@@ -16,7 +16,7 @@ import type { Door, Handover, Order, ProgramName, Status } from '../contracts/su
 import { FD, handover, LONGEST_STATUS_LINE, status } from '../contracts/supervision.ts'
 import { EXIT } from './cannot-start.ts'
 import type { Identity } from './child.ts'
-import { BARE_ENVIRONMENT, handOver, lineCutter, parseJson } from './child.ts'
+import { bareEnvironment, handOver, lineCutter, parseJson } from './child.ts'
 import type { Relay } from './log-relay.ts'
 
 export interface Launch {
@@ -181,7 +181,7 @@ function start({ place, code, identity, fds, paths }: Launch): ChildProcess {
     ...identity,
     argv0: `postern: ${program}`,
     cwd: '/',
-    env: BARE_ENVIRONMENT,
+    env: bareEnvironment(),
     stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe', ...channel, ...fds],
   })
 }

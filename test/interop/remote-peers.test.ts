@@ -7,10 +7,9 @@ import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto'
-import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { connect } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -100,25 +99,26 @@ async function startSink(address: string, options: readonly string[]): Promise<v
   await untilListening(address, 25)
 }
 
+/** A port free for TCP now, which Knot takes for both; ports for datagrams are rarely held. */
 async function freePort(): Promise<number> {
-  const socket = createSocket('udp4').bind(0, '127.0.0.1')
-  await once(socket, 'listening')
-  const { port } = socket.address()
-  socket.close()
-  await once(socket, 'close')
-  return port
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  return typeof address === 'object' && address !== null ? address.port : 0
 }
 
 /** Connects until it is let in; the process that listens is only just starting. */
 async function untilListening(host: string, port: number): Promise<void> {
   for (let attempt = 0; ; attempt += 1) {
     const socket = connect(port, host)
-    const let_in = await new Promise<boolean>((resolve) => {
+    const open = await new Promise<boolean>((resolve) => {
       socket.once('connect', () => resolve(true))
       socket.once('error', () => resolve(false))
     })
     socket.destroy()
-    if (let_in) return
+    if (open) return
     if (attempt > 200) throw new Error(`nobody listens on ${host}:${port}`)
     await new Promise((resolve) => setTimeout(resolve, 25))
   }

@@ -80,7 +80,7 @@ export function catchOutbound(directory: string): string {
 
 export async function startPostern(options: PosternOptions): Promise<Postern> {
   const { directory } = options
-  for (const name of ['queue', 'drop', 'run', 'mail']) {
+  for (const name of ['queue', 'drop', 'run', 'mail', 'outbound']) {
     mkdirSync(join(directory, name), { recursive: true })
   }
   const config = join(directory, 'postern.toml')

@@ -13,11 +13,12 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, afterEach, before, test } from 'node:test'
 import type { AnyProgram, Privileges } from '../../src/contracts/programs.ts'
 import { OPERATORS_GROUP, PROGRAMS } from '../../src/contracts/programs.ts'
 import type { TestUser } from '../support/accounts.ts'
@@ -63,6 +64,8 @@ const probe = (own: string) => `(async () => {
   const can = async (attempt) => { try { await attempt(); return true } catch { return false } }
   const refused = (error) => error.code === 'ERR_ACCESS_DENIED'
   const tcp = (start) => new Promise((resolve, reject) => {
+    // Node refuses some of this in a later turn.
+    process.once('uncaughtException', reject)
     const one = start(); one.on('error', (error) => refused(error) ? reject(error) : resolve()); one.on('listening', () => one.close(resolve))
   })
   return {
@@ -121,15 +124,16 @@ before(async () => {
     chownSync(settings.supervisor.paths[name], uid, gid)
   }
 })
-after(async () => {
+afterEach(endSupervisors)
+after(() => {
   if (notRoot !== false) return
-  await endSupervisors()
   for (const each of [directory, probing, launching]) removeDirectory(each)
   removeTestUser(joe)
 })
 
 async function start(release: string): Promise<Supervised> {
   writeFileSync(config, JSON.stringify(settings))
+  rmSync(join(settings.supervisor.paths.run, 'ready'), { force: true })
   const supervised = startSupervisor(release, config, true)
   await until(() => isReady(settings) || supervised.process.exitCode !== null, 30)
   assert.equal(supervised.process.exitCode, null, supervised.log())
@@ -139,7 +143,7 @@ async function start(release: string): Promise<Supervised> {
 /** Real, effective, saved and file system ids are all the same, and there are no other groups. */
 function assertIdentity(pid: number, uid: number, gid: number): void {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-  const field = (name: string) => new RegExp(`^${name}:\\s*(.*?)\\s*$`, 'm').exec(status)?.[1]
+  const field = (name: string) => new RegExp(`^${name}:[ \\t]*(.*?)[ \\t]*$`, 'm').exec(status)?.[1]
   assert.deepEqual(
     [field('Uid'), field('Gid'), field('Groups')],
     [Array(4).fill(uid).join('\t'), Array(4).fill(gid).join('\t'), ''],

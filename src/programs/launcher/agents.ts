@@ -15,7 +15,7 @@ import type { LauncherSettings, MailboxGroup } from '../../contracts/settings.ts
 import type { AgentSettings } from '../../contracts/supervision.ts'
 import type { Accounts, Verdict } from '../../io/accounts.ts'
 import type { Identity } from '../../io/child.ts'
-import { BARE_ENVIRONMENT } from '../../io/child.ts'
+import { bareEnvironment } from '../../io/child.ts'
 import type { Account } from '../../io/privilege.ts'
 
 export type Refusal = Exclude<AgentAnswer, { readonly kind: 'started' }>
@@ -94,7 +94,7 @@ export function startAgent(plan: Plan, code: string): ChildProcess {
     ...plan.identity,
     argv0: `postern: local ${plan.agent.name}`,
     cwd: '/',
-    env: { ...BARE_ENVIRONMENT, UV_THREADPOOL_SIZE: '8' },
+    env: { ...bareEnvironment(), UV_THREADPOOL_SIZE: '8' },
     stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
   })
 }

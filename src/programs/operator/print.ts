@@ -46,11 +46,23 @@ export function formatDuration(seconds: number): string {
 }
 
 export function formatMessage(message: ListedMessage): string {
-  const { queueId, arrivedAt, size, reversePath, recipients, recipientCount } = message
-  const head = `${queueId}  ${formatTime(arrivedAt)}  ${formatSize(size)}  from <${harmless(reversePath)}>`
-  const hidden = recipientCount - recipients.length
-  const more = hidden > 0 ? [`    … and ${hidden} more`] : []
-  return `${[head, ...recipients.map(formatRecipient), ...more].join('\n')}\n`
+  const hidden = message.recipientCount - message.recipients.length
+  const more = hidden > 0 ? `    … and ${hidden} more\n` : ''
+  return formatMessageHead(message) + formatRecipients(message) + more
+}
+
+export function formatMessageHead({
+  queueId,
+  arrivedAt,
+  size,
+  reversePath,
+}: ListedMessage): string {
+  const from = `from <${harmless(reversePath)}>`
+  return `${queueId}  ${formatTime(arrivedAt)}  ${formatSize(size)}  ${from}\n`
+}
+
+export function formatRecipients({ recipients }: ListedMessage): string {
+  return recipients.map((recipient) => `${formatRecipient(recipient)}\n`).join('')
 }
 
 function formatRecipient(recipient: ListedRecipient): string {

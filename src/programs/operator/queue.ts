@@ -12,7 +12,14 @@ import type { Done, Trouble } from './ask.ts'
 import { ask } from './ask.ts'
 import type { DoorOptions } from './find-door.ts'
 import { findPlace } from './find-door.ts'
-import { fail, formatEvent, formatMessage, print } from './print.ts'
+import {
+  fail,
+  formatEvent,
+  formatMessage,
+  formatMessageHead,
+  formatRecipients,
+  print,
+} from './print.ts'
 
 interface CommonOptions extends DoorOptions {
   readonly json?: boolean
@@ -113,21 +120,25 @@ async function show(
   options: CommonOptions & { readonly content?: boolean },
 ): Promise<void> {
   const content = options.content === true
-  let inContent = false
-  const answer = await askOperators(
-    options,
-    { type: 'show', queueId: id, content },
-    async (item) => {
-      if (options.json) return print(`${JSON.stringify(item)}\n`)
-      if (item.item === 'message') return print(formatMessage(item.message))
-      if (item.item === 'event') return print(formatEvent(item.event))
-      if (item.item !== 'content') return
-      if (!inContent) await print('\n')
-      inContent = true
-      await print(Buffer.from(item.bytes, 'latin1'))
-    },
-  )
+  const request: ControlRequest = { type: 'show', queueId: id, content }
+  let before: ControlItem['item'] | undefined
+  const answer = await askOperators(options, request, async (item) => {
+    await print(options.json ? `${JSON.stringify(item)}\n` : shown(item, before))
+    before = item.item
+  })
   if (!answer.ok) fail('postern queue show', answer.problem)
+}
+
+/** A message with many recipients comes in several items, and its content in pieces. */
+function shown(item: ControlItem, before: ControlItem['item'] | undefined): string | Buffer {
+  const first = before !== item.item
+  if (item.item === 'message') {
+    return (first ? formatMessageHead(item.message) : '') + formatRecipients(item.message)
+  }
+  if (item.item === 'event') return formatEvent(item.event)
+  if (item.item !== 'content') return ''
+  const bytes = Buffer.from(item.bytes, 'latin1')
+  return first ? Buffer.concat([Buffer.from('\n'), bytes]) : bytes
 }
 
 async function retry(options: SelectionOptions): Promise<void> {

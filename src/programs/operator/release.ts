@@ -57,9 +57,7 @@ export function filesOfRelease(): readonly ReleaseFile[] {
     ...below(BUNDLES, 'dist', READABLE),
     ...below(join(HOME, 'bin'), 'bin', EXECUTABLE),
     ...native.flatMap((name) =>
-      below(join(HOME, 'node_modules', name), join('node_modules', name), READABLE).filter(
-        ({ to }) => !/\/(?:src|vendor|doc)\//.test(to),
-      ),
+      below(join(HOME, 'node_modules', name), join('node_modules', name), READABLE),
     ),
   ]
 }

@@ -200,15 +200,20 @@ function serviceSteps(options: SetupOptions): readonly Step[] {
 }
 
 function whatNext(options: SetupOptions): string {
-  const postern = options.links
-    ? 'postern'
-    : join(options.prefix, 'lib/postern/current/bin/postern')
-  return `
-Next: look at ${at(options, options.config)}, then
-  ${postern} check --config ${options.config}
-  ${postern} start --config ${options.config}     (in the foreground), or
-  systemctl enable --now postern
-Members of the group "postern" may use "postern queue". Programs that call /usr/sbin/sendmail reach Postern
-once that is a link to ${join(options.prefix, 'sbin/sendmail')}.
-`
+  const home = join(options.prefix, 'lib/postern/current')
+  const postern = options.links ? 'postern' : join(home, 'bin/postern')
+  const lines = [
+    '',
+    `Next: look at ${at(options, options.config)}, then`,
+    `  ${postern} check --config ${options.config}`,
+    `  ${postern} start --config ${options.config}     (in the foreground)`,
+    ...(options.service ? ['  systemctl enable --now postern     (as a service)'] : []),
+    'Members of the group "postern" may use "postern queue".',
+    ...(options.links ? [sendmailAdvice(join(options.prefix, 'sbin/sendmail'))] : []),
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+function sendmailAdvice(link: string): string {
+  return `Programs that call /usr/sbin/sendmail reach Postern once that is a link to ${link}.`
 }

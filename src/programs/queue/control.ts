@@ -14,6 +14,7 @@ import type {
   Selection,
 } from '../../contracts/control.ts'
 import type { Stream } from '../../io/connection.ts'
+import { StoreFull } from './store/store.ts'
 import type { Surroundings } from './surroundings.ts'
 
 type RequestOf<Type extends ControlRequest['type']> = Extract<ControlRequest, { type: Type }>
@@ -38,8 +39,7 @@ export class Controller {
 
   async answer(stream: Stream, { operator, request }: ConsoleRequest): Promise<void> {
     const allowed = operator || request.type === 'status'
-    const end = allowed ? await this.#obey(stream, request) : FORBIDDEN
-    stream.end(end)
+    stream.end(allowed ? await this.#obey(stream, request).catch(refusalIfFull) : FORBIDDEN)
   }
 
   async #obey(stream: Stream, request: ControlRequest): Promise<ControlEnd> {
@@ -125,9 +125,18 @@ const FORBIDDEN: ControlEnd = {
   end: 'refused',
   why: 'Only operators may do this; everyone may ask for the status.',
 }
+const DISK_FULL: ControlEnd = {
+  end: 'refused',
+  why: 'The disk is full, so the queue could not write this down; part of it may have been done.',
+}
 const NO_SELECTION: ControlEnd = {
   end: 'refused',
   why: 'Say what to remove: a queue id, a sender, a recipient or a domain.',
+}
+
+function refusalIfFull(error: unknown): ControlEnd {
+  if (error instanceof StoreFull) return DISK_FULL
+  throw error
 }
 
 async function inSlices(stream: Stream, act: () => Promise<number>): Promise<number> {

@@ -20,6 +20,8 @@ import {
 import type { Deferred, Failed, Outcome } from '../../contracts/outcome.ts'
 import type { QueueSettings } from '../../contracts/settings.ts'
 import { startQueue } from './serve.ts'
+import type { MemoryOptions } from './store/memory.ts'
+import { openMemoryStore } from './store/memory.ts'
 import { openSqliteStore } from './store/sqlite.ts'
 import type { QueueStore } from './store/store.ts'
 import { StoreFailure } from './store/store.ts'
@@ -31,7 +33,9 @@ afterEach(async () => {
 
 interface Options {
   readonly settings?: Partial<QueueSettings>
+  /** On SQLite, there; otherwise in memory. */
   readonly directory?: string
+  readonly memory?: MemoryOptions
   readonly wrap?: (store: QueueStore) => QueueStore
   readonly free?: number
 }
@@ -43,10 +47,12 @@ async function temporaryDirectory(): Promise<string> {
 }
 
 async function start(options: Options = {}) {
-  const directory = options.directory ?? (await temporaryDirectory())
   const clock = manualClock()
   const log = collectingLog()
-  const opened = await openSqliteStore({ directory })
+  const { directory } = options
+  const opened = await (directory === undefined
+    ? openMemoryStore({ clock: () => clock.now(), ...options.memory })
+    : openSqliteStore({ directory, keepFree: 0 }))
   const store = options.wrap?.(opened) ?? opened
   const failures: unknown[] = []
   let settings = testSettings(options.settings)
@@ -75,7 +81,6 @@ async function start(options: Options = {}) {
     clock,
     log,
     failures,
-    directory,
     receiver: await joinPartner(queue, 'receiver'),
     setSettings: (more: Partial<QueueSettings>) => {
       settings = { ...settings, ...more }
@@ -451,7 +456,8 @@ test('an idle agent leaves after its time', async () => {
 })
 
 test('after a restart what was under way is tried again, and nothing else', async () => {
-  const first = await start()
+  const directory = await temporaryDirectory()
+  const first = await start({ directory })
   const launched = await joinLauncher(first.queue, ({ head, answer }) => {
     if (head.recipients[0]?.address === 'joe@example.org') answer(STORED)
   })
@@ -459,7 +465,7 @@ test('after a restart what was under way is tried again, and nothing else', asyn
   await until(() => first.named('delivered').length === 1)
   await first.stop()
   launched.connection.close()
-  const second = await start({ directory: first.directory })
+  const second = await start({ directory })
   const { script, attempts } = recording(storeAll)
   await joinLauncher(second.queue, script)
   await until(() => second.named('ended').length === 1)
@@ -559,50 +565,55 @@ test('a store that fails answers temporarily and ends the program, for it may no
   assert.equal(failures.length, 1)
 })
 
-test('with a store that answers late and out of order nothing is lost and nothing done twice', async () => {
-  let seed = 1
-  const random = () => (seed = (seed * 48_271) % 2_147_483_647) / 2_147_483_647
-  const late = async <Value>(value: Promise<Value>): Promise<Value> => {
-    const answer = await value
-    await turns(Math.floor(random() * 8))
-    return answer
-  }
-  const { queue, receiver, named, clock, store } = await start({
-    wrap: (inner) => ({
-      ...inner,
-      dueLanes: (now, limit) => late(inner.dueLanes(now, limit)),
-      claim: (lane, limit, now) => late(inner.claim(lane, limit, now)),
-      message: (queueId) => late(inner.message(queueId)),
-      settle: (settlements, now) => late(inner.settle(settlements, now)),
-      report: (request) => late(inner.report(request)),
-      nextDueAfter: (now) => late(inner.nextDueAfter(now)),
-    }),
-  })
-  const done = new Map<string, number>()
-  const script: Script = ({ head, stream }) => {
-    for (const { recipient, address } of head.recipients) {
-      const outcome: Outcome = random() < 0.3 ? busy : STORED
-      const key = `${head.queueId} ${address}`
-      if (outcome === STORED) done.set(key, (done.get(key) ?? 0) + 1)
-      stream.record({ recipient, outcome })
+for (const full of [0, 0.3]) {
+  test(`with a store late, out of order and full ${full * 100} % of the time nothing is lost or doubled`, async () => {
+    let seed = 1
+    const random = () => (seed = (seed * 48_271) % 2_147_483_647) / 2_147_483_647
+    const { queue, receiver, named, clock, store, failures } = await start({
+      memory: { seed: 7, lateTurns: 8, full },
+    })
+    const done = new Map<string, number>()
+    const script: Script = ({ head, stream }) => {
+      for (const { recipient, address } of head.recipients) {
+        const outcome: Outcome = random() < 0.3 ? busy : STORED
+        const key = `${head.queueId} ${address}`
+        if (outcome === STORED) done.set(key, (done.get(key) ?? 0) + 1)
+        stream.record({ recipient, outcome })
+      }
+      setImmediate(() => stream.end({}))
     }
-    setImmediate(() => stream.end({}))
-  }
-  await joinLauncher(queue, script)
-  await joinPartner(queue, 'remote', { onOpen: deliveryListener('remote', script) })
-  const messages = 60
-  for (let n = 0; n < messages; n += 1) {
-    const to = [`u${n % 7}@example.org`, `a@d${n % 5}.example`, `b@d${n % 5}.example`]
-    await submit(receiver, { to })
-  }
-  await until(async () => {
-    clock.advance(60_000)
-    await turns(30)
-    return named('ended').length === messages
+    await joinLauncher(queue, script)
+    await joinPartner(queue, 'remote', { onOpen: deliveryListener('remote', script) })
+    let accepted = 0
+    for (let n = 0; n < 60; n += 1) {
+      const to = [`u${n % 7}@example.org`, `a@d${n % 5}.example`, `b@d${n % 5}.example`]
+      const answer = (await submit(receiver, { to })) as { kind: string; status?: string }
+      if (answer.kind === 'accepted') accepted += 1
+      else assert.equal(answer.status, '4.3.1')
+    }
+    assert.ok(full > 0 || accepted === 60)
+    await until(async () => {
+      clock.advance(60_000)
+      await turns(30)
+      return named('ended').length === accepted
+    })
+    assert.equal(done.size, accepted * 3)
+    assert.ok([...done.values()].every((count) => count === 1))
+    assert.equal((await store.counts(clock.now())).recipients, 0)
+    assert.deepEqual(failures, [])
   })
-  assert.equal(done.size, messages * 3)
-  assert.ok([...done.values()].every((count) => count === 1))
-  assert.equal((await store.counts(clock.now())).recipients, 0)
+}
+
+test('at whichever request the store stops, the program is told, and nothing hangs or is thrown', async () => {
+  for (let stopAfter = 3; stopAfter < 60; stopAfter += 3) {
+    const { queue, receiver, failures } = await start({ memory: { lateTurns: 3, stopAfter } })
+    await joinLauncher(queue, ({ answer }) => answer(gone))
+    for (let n = 0; n < 12 && failures.length === 0; n += 1) {
+      await submit(receiver, { from: 'ann@example.org', to: ['joe@example.org'] })
+    }
+    await until(() => failures.length > 0)
+    assert.ok(failures.every((error) => error instanceof StoreFailure))
+  }
 })
 
 test('RCPT: accounts are asked of the launcher, mailboxes of their agent; not knowing is unsure', async () => {

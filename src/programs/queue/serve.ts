@@ -14,6 +14,7 @@ import { Partners } from './partners.ts'
 import { RecipientCheck } from './recipients.ts'
 import { Reporter } from './report.ts'
 import { Settler } from './settle.ts'
+import { StoreFull } from './store/store.ts'
 import type { Surroundings } from './surroundings.ts'
 
 export interface Queue {
@@ -122,12 +123,13 @@ function keepHouse(surroundings: Surroundings, onRound: () => void): void {
   const { store, clock, settings, onStoreFailure } = surroundings
   const slice = () => {
     const before = clock.now() - settings().log.keepEvents * 1000
-    store
-      .purgeEvents(before, SLICE)
-      .then(
-        (count) => clock.after(count >= SLICE ? PURGE_BREATH : PURGE_INTERVAL, round),
-        onStoreFailure,
-      )
+    store.purgeEvents(before, SLICE).then(
+      (count) => clock.after(count >= SLICE ? PURGE_BREATH : PURGE_INTERVAL, round),
+      (error: unknown) => {
+        if (error instanceof StoreFull) clock.after(PURGE_INTERVAL, round)
+        else onStoreFailure(error)
+      },
+    )
   }
   const round = () => {
     onRound()

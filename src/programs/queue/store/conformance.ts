@@ -43,6 +43,14 @@ const arrivalCases: Readonly<Record<string, Case>> = {
     await assert.rejects(arrival.write(Buffer.from('x')))
     await assert.rejects(arrival.commit(commitRequest()))
   },
+  'an abort while something is being written leaves nothing and harms nobody': async (store) => {
+    const arrival = store.arrive()
+    const written = arrival.write(Buffer.alloc(200_000))
+    await Promise.allSettled([written, arrival.abort()])
+    await assert.rejects(arrival.write(Buffer.from('more')))
+    await accept(store, {})
+    assert.equal((await store.counts(NOW)).messages, 1)
+  },
   'a committed message has its envelope, its content behind what was prepended, and a story':
     async (store) => {
       const queueId = await accept(store, { content: 'Subject: x\n\nhello\n' })

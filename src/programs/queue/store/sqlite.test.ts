@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import { cp, mkdtemp, rename, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { DatabaseSync, StatementSync } from 'node:sqlite'
+import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import {
   accept,
   bytesOf,
@@ -11,7 +13,6 @@ import {
   claimOne,
   deferred,
   deliverAll,
-  delivered,
   failed,
   NOW,
   recipient,
@@ -77,9 +78,7 @@ test('messages that were reportable before a restart are found again', async () 
 test('a queue can be moved while it is closed', async () => {
   await inDirectory(async (directory) => {
     const here = join(directory, 'here')
-    await cp(directory, here, { recursive: true }).catch(() => {})
-    const { mkdir } = await import('node:fs/promises')
-    await mkdir(here, { recursive: true })
+    await mkdir(here)
     const first = await openSqliteStore({ directory: here, keepFree: 0 })
     const queueId = await accept(first, { content: Buffer.alloc(100_000, 'moved ') })
     await first.close()
@@ -214,36 +213,61 @@ test('a content file that cannot be synced stops the store', async () => {
 })
 
 test('with 100,000 recipients waiting, memory stays small and nothing scans them', async () => {
-  const statements: StatementSync[] = []
-  const prepare = DatabaseSync.prototype.prepare
-  DatabaseSync.prototype.prepare = function (...parameters) {
-    const statement = prepare.apply(this, parameters)
-    statements.push(statement)
-    return statement
-  }
-  const visited = () => statements.reduce((sum, one) => sum + Number(one.stat('vmStep')), 0)
-  const scanned = () => statements.reduce((sum, one) => sum + Number(one.stat('fullscanStep')), 0)
+  const work = watchStatements()
   try {
     await withStore(async (store) => {
+      const emptyHeap = usedHeap()
       await fillQueue(store)
-      globalThis.gc?.()
-      const heap = process.memoryUsage().heapUsed
-      assert.ok(heap < 150_000_000, `${heap} bytes of heap`)
-      const [stepsBefore, scansBefore] = [visited(), scanned()]
+      const grown = usedHeap() - emptyHeap
+      assert.ok(grown < 40_000_000, `the heap has grown by ${grown} bytes`)
+      work.reset()
       assert.equal((await store.dueLanes(NOW, 100)).length, 100)
       assert.equal((await store.claim('remote/site7', 10, NOW)).length, 10)
-      assert.equal(await store.nextDueAfter(NOW), NOW + 60_000)
+      assert.equal(await store.nextDueAfter(NOW - 1), NOW)
       assert.equal((await store.counts(NOW)).recipients, 100_000)
       const [claim] = await store.claim('remote/site8', 1, NOW)
       assert.ok(claim)
-      await store.settle([deferred(claim, NOW + 120_000)], NOW)
-      assert.ok(visited() - stepsBefore < 50_000, `${visited() - stepsBefore} steps`)
-      assert.ok(scanned() - scansBefore < 500, `${scanned() - scansBefore} rows scanned`)
+      await store.settle([failed(claim)], NOW)
+      assert.ok(work.steps() < 50_000, `${work.steps()} steps of SQLite's machine`)
+      assert.ok(work.rowsScanned() < 500, `${work.rowsScanned()} rows scanned`)
     })
   } finally {
-    DatabaseSync.prototype.prepare = prepare
+    work.stop()
   }
 })
+
+/** SQLite's own counters, of every statement prepared from now on. */
+function watchStatements() {
+  interface Counted {
+    stat(counter: string): number | bigint
+    resetStats(): void
+  }
+  const statements: Counted[] = []
+  const { prepare } = Object.getOwnPropertyDescriptors(DatabaseSync.prototype)
+  const original = prepare.value as DatabaseSync['prepare']
+  DatabaseSync.prototype.prepare = function (this: DatabaseSync, ...parameters) {
+    const statement = original.apply(this, parameters)
+    statements.push(statement as unknown as Counted)
+    return statement
+  }
+  const sum = (counter: string) =>
+    statements.reduce((total, one) => total + Number(one.stat(counter)), 0)
+  return {
+    reset: () => {
+      for (const statement of statements) statement.resetStats()
+    },
+    steps: () => sum('vmStep'),
+    rowsScanned: () => sum('fullscanStep'),
+    stop: () => Object.defineProperty(DatabaseSync.prototype, 'prepare', prepare),
+  }
+}
+
+function usedHeap(): number {
+  setFlagsFromString('--expose-gc')
+  const collect: unknown = runInNewContext('gc')
+  if (typeof collect === 'function') collect()
+  return process.memoryUsage().heapUsed
+}
 
 /** 100,000 recipients: half of them of one message and due, half of 500 messages and deferred. */
 async function fillQueue(store: QueueStore): Promise<void> {
@@ -264,5 +288,4 @@ async function fillQueue(store: QueueStore): Promise<void> {
     NOW,
   )
   await accept(store, { recipients: list, batch: 5_000 })
-  assert.equal(delivered({ id: 1 }).kind, 'delivered')
 }

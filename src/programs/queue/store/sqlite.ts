@@ -16,6 +16,8 @@ import { Removing } from './sqlite/removing.ts'
 import { Settling } from './sqlite/settle.ts'
 import type { QueueId, QueueStore } from './store.ts'
 
+export type { SqliteOptions } from './sqlite/engine.ts'
+
 export async function openSqliteStore(options: SqliteOptions): Promise<QueueStore> {
   const engine = makeEngine(options)
   await engine.files.prepare()

@@ -35,6 +35,8 @@ export class SqliteArrival implements Arrival {
   #hasFileRow = false
   #recipients: RoutedRecipient[] = []
   #staged: { readonly first: number; count: number } | undefined
+  /** The call that is under way: an abort may come meanwhile, and waits for it. */
+  #running: Promise<unknown> | undefined
   /** Why nothing more can be done with it. */
   #over: Error | undefined
 
@@ -76,14 +78,17 @@ export class SqliteArrival implements Arrival {
   async abort(): Promise<void> {
     if (this.#over !== undefined) return
     this.#over = new Error('the message has been abandoned')
+    await this.#running?.catch(() => {})
     await this.#leaveNothing()
   }
 
   /** A failure leaves the arrival in an unknown state, so it is also its end. */
   async #unlessOver<Value>(act: () => Promise<Value>): Promise<Value> {
     if (this.#over !== undefined) throw this.#over
+    const running = act()
+    this.#running = running
     try {
-      return await act()
+      return await running
     } catch (error) {
       this.#over ??= error instanceof Error ? error : new Error('failed', { cause: error })
       await this.#leaveNothing().catch(() => {})
