@@ -10,6 +10,7 @@ import { setTimeout as after } from 'node:timers/promises'
 import type { Peer } from './peer.ts'
 
 const POSTFIX_DOMAIN = 'bench.test'
+const USERS = 20
 
 export async function startPostfix(directory: string, port: number): Promise<Peer> {
   const etc = join(directory, 'etc')
@@ -26,7 +27,11 @@ export async function startPostfix(directory: string, port: number): Promise<Pee
     .replaceAll(/^(\S+\s+(?:inet|unix)\s+\S+\s+\S+\s+)y(\s)/gm, '$1n$2')
   const service = `127.0.0.1:${port} inet n - n - - smtpd\npostlog unix-dgram n - n - 1 postlogd\n`
   writeFileSync(join(etc, 'master.cf'), `${master.replaceAll(/^postlog.*$/gm, '')}\n${service}`)
-  writeFileSync(join(etc, 'boxes'), '/^(user[0-9]+)@/ $1/\n')
+  const boxes = Array.from(
+    { length: USERS },
+    (_, user) => `user${user}@${POSTFIX_DOMAIN} user${user}/`,
+  )
+  writeFileSync(join(etc, 'boxes'), `${boxes.join('\n')}\n`)
   writeFileSync(join(etc, 'main.cf'), mainCf(directory))
   execFileSync('postfix', ['-c', etc, 'start'], { stdio: 'ignore' })
   const pidFile = join(directory, 'queue/pid/master.pid')
@@ -61,9 +66,11 @@ myhostname = postfix.bench.test
 mydestination =
 inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
+alias_maps =
+alias_database =
 virtual_mailbox_domains = ${POSTFIX_DOMAIN}
 virtual_mailbox_base = ${directory}/mail
-virtual_mailbox_maps = regexp:${directory}/etc/boxes
+virtual_mailbox_maps = texthash:${directory}/etc/boxes
 virtual_uid_maps = static:65534
 virtual_gid_maps = static:65534
 `

@@ -6,7 +6,7 @@
  */
 
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import {
   chownSync,
   existsSync,
@@ -66,6 +66,8 @@ function dovecotConfiguration(location: string): string {
 
 const MUTT_SETTINGS = [
   'set sendmail=/bin/true',
+  // Otherwise it asks whether to make ~/Mail, and waits.
+  'set folder=~',
   'set use_from=no',
   'set confirmappend=no confirmcreate=no quit=yes move=no delete=no',
   'set wait_key=no mark_old=no fcc_clear=yes',
@@ -105,6 +107,24 @@ async function muttStores(configuration: string, subject: string): Promise<void>
     if (!`${stdout}${stderr}`.includes('failed')) return
   }
   throw new Error('mutt has never had the locks')
+}
+
+/** The subjects in mutt's index, drawn on a terminal large enough for all of it. */
+async function muttSees(mailbox: string, count: number): Promise<readonly string[]> {
+  const look = `stty rows 50 cols 120; exec mutt -n -R -F ${muttConfiguration()} -f ${mailbox}`
+  const child = spawn('script', ['-qec', look, '/dev/null'], { env: environment, cwd: home })
+  const limit = setTimeout(() => child.kill(), 20_000)
+  const seen = new Set<string>()
+  let screen = ''
+  for await (const bytes of child.stdout) {
+    screen += String(bytes)
+    for (const subject of screen.match(/postern-[0-9]+\b/g) ?? []) seen.add(subject)
+    if (seen.size >= count) break
+  }
+  clearTimeout(limit)
+  child.kill()
+  assert.ok(seen.size > 0, screen)
+  return [...seen].sort()
 }
 
 async function postern(agent: Agent, mailbox: string, content: string): Promise<void> {
@@ -195,12 +215,7 @@ test('Dovecot and mutt read the Maildirs, names and sizes included', async (t) =
     assert.ok(name.endsWith(`,S=${size}`), name)
   }
   const subjects = numbers.map((n) => `postern-${n}`).sort()
-  // mutt draws its index on a terminal large enough for all of it, and leaves.
-  const mutt = muttConfiguration()
-  const look = `mutt -n -F ${mutt} -f ${home}/Maildir -e 'push <refresh><exit>'`
-  const screen = await run('script', ['-qec', `stty rows 50 cols 120; ${look}`, '/dev/null'])
-  const seen = new Set(screen.match(/postern-[0-9]+/g))
-  assert.deepEqual([...seen].sort(), subjects)
+  assert.deepEqual(await muttSees(`${home}/Maildir`, subjects.length), subjects)
   const dovecot = dovecotConfiguration('maildir:~/Maildir')
   const listed = await run('doveadm', ['-c', dovecot, 'fetch', 'hdr.subject', 'ALL'])
   assert.deepEqual(subjectsOf(listed), subjects)

@@ -91,12 +91,12 @@ function serve(socket: Socket, behaviour: Behaviour): void {
   }
   socket.on('data', (bytes) => {
     // What has been searched before is not searched again.
-    let from = Math.max(0, buffer.length - 4)
+    let searched = Math.max(0, buffer.length - 4)
     buffer += bytes.toString('latin1')
     for (;;) {
       const mark = inData ? '\r\n.\r\n' : '\r\n'
-      const end = buffer.indexOf(mark, from)
-      from = 0
+      const end = buffer.indexOf(mark, searched)
+      searched = 0
       if (end === -1) return
       const piece = buffer.slice(0, end)
       buffer = buffer.slice(end + mark.length)

@@ -64,7 +64,18 @@ async function start(): Promise<Supervised> {
   const supervised = startSupervisor(release, config)
   await until(() => isReady(settings) || supervised.process.exitCode !== null, 20)
   assert.equal(supervised.process.exitCode, null, supervised.log())
+  // What they have said comes on other pipes than that they are ready.
+  const { receivers, log } = settings.supervisor
+  const partners = EVERYONE.length - 2 + receivers
+  if (!('path' in log.to)) await until(() => heard(supervised).length >= partners, 10)
   return supervised
+}
+
+/** What partners have said to the queue. */
+function heard(supervised: Supervised): readonly string[] {
+  return [...supervised.log().matchAll(/^queue hears (\w+) is here/gm)].map(
+    (match) => match[1] ?? '',
+  )
 }
 
 /** Starts what is to fail. */
@@ -471,11 +482,11 @@ test('HUP starts successors with the new settings, and the old ones finish once 
   write()
   await hup(supervised, /supervisor - reloaded/)
   await until(() => count(supervised, /^(receiver|pickup|remote|console) finishes/) === 4, 15)
-  assert.match(supervised.log(), /queue is told \{"hello":"new"\}/)
-  assert.match(supervised.log(), /launcher is told \{\}/)
+  await until(() => /queue is told \{"hello":"new"\}/.test(supervised.log()), 10)
+  await until(() => /launcher is told \{\}/.test(supervised.log()), 10)
+  await until(() => supervised.pids('receiver').length === 3, 10)
+  await until(() => old.filter(isAlive).length === 2, 10)
   assert.equal(supervised.pids('queue').length, 1)
-  assert.equal(supervised.pids('receiver').length, 3)
-  assert.equal(old.filter(isAlive).length, 2)
   // Fewer again: the one too many finishes.
   settings.supervisor.receivers = 1
   write()
