@@ -5,15 +5,13 @@
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { chmodSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { notRoot } from '../support/accounts.ts'
 import { needs } from '../support/debian.ts'
 import { startKnot } from '../support/knot.ts'
 import { ownBlock } from '../support/loopback.ts'
-import type { Postfix } from '../support/postfix.ts'
-import { startPostfix, startSink } from '../support/postfix.ts'
 import type { Postern } from '../support/postern.ts'
 import {
   everydaySettings,
@@ -23,6 +21,8 @@ import {
   startPostern,
   until,
 } from '../support/postern.ts'
+import type { Postfix } from '../support/postfix.ts'
+import { startPostfix, startSink } from '../support/postfix.ts'
 import { readReport } from '../support/report.ts'
 import { withSession } from '../support/smtp-client.ts'
 
@@ -51,6 +51,8 @@ suite('relaying between real servers', { skip }, () => {
   let postfix: Postfix
 
   before(async () => {
+    // Postfix's programs run as a user of their own.
+    chmodSync(directory, 0o755)
     const zones = { 'example.test': ZONE, 'broken.test': undefined }
     const knot = await startKnot(join(directory, 'knot'), zones)
     started.push(knot)
@@ -86,7 +88,9 @@ servers = ["127.0.0.1:${knot.port}"]
   const sunkTexts = (subject: string) =>
     readdirSync(sunk)
       .map((name) => readFileSync(join(sunk, name), 'latin1').replaceAll('\r\n', '\n'))
-      .filter((text) => text.includes(`\nSubject: ${subject}\n`) && text.includes('\nfrom the body'))
+      .filter(
+        (text) => text.includes(`\nSubject: ${subject}\n`) && text.includes('\nfrom the body'),
+      )
 
   const reportFor = async (user: string) => {
     await until(() => mailTexts(`${directory}/mail/${user}`).length === 1, 30)
@@ -102,7 +106,9 @@ servers = ["127.0.0.1:${knot.port}"]
     assert.match(text, /^Return-Path: <ann@postern\.test>$/m)
     assert.match(text, /^Received: from postern\.test /m)
     assert.match(text, /^Received: from client\.test [^]*?by postern\.test/m)
-    assert.ok(text.trimEnd().endsWith('Subject: to Postfix\n\n.a line with a dot\nfrom the body'))
+    // Postfix completes the header of a client it trusts; the body is as it was sent.
+    assert.match(text, /^Subject: to Postfix$/m)
+    assert.match(text, /\n\n\.a line with a dot\nfrom the body\n*$/)
   })
 
   test('a user whom that Postfix does not know comes back as a report a program can read', async () => {
@@ -129,7 +135,10 @@ servers = ["127.0.0.1:${knot.port}"]
   test('the second MX host has the message when the first does not answer', async () => {
     await send('ann@postern.test', ['joe@second.example.test'], 'fallback')
     await until(() => sunkTexts('fallback').length === 1, 30)
-    assert.match(postern.log(), /delivered to=<joe@second\.example\.test>.* host="?sink\.example\.test/)
+    assert.match(
+      postern.log(),
+      /delivered to=<joe@second\.example\.test>.* host="?sink\.example\.test/,
+    )
   })
 
   test('two recipients at one site get the message in one transaction', async () => {
@@ -148,7 +157,8 @@ servers = ["127.0.0.1:${knot.port}"]
     const [failed] = (await reportFor('cas')).recipients
     assert.equal(failed?.get('action'), 'failed')
     assert.equal(failed?.get('status'), '5.1.2')
-    assert.equal(failed?.has('diagnostic-code'), false, 'nobody was spoken to')
+    assert.doesNotMatch(failed?.get('diagnostic-code') ?? '', /^smtp;/, 'nobody was spoken to')
+    assert.equal(failed?.has('remote-mta'), false)
   })
 
   test('while the DNS answers SERVFAIL the message stays queued, and nothing is reported', async () => {
@@ -178,7 +188,10 @@ servers = ["127.0.0.1:${knot.port}"]
     )
     await until(() => mailTexts(`${directory}/mail/eve`).length === 1, 30)
     const [text = ''] = mailTexts(`${directory}/mail/eve`)
-    assert.match(text, /^Return-Path: <user3@fix\.example\.test>\nDelivered-To: eve@postern\.test\n/)
+    assert.match(
+      text,
+      /^Return-Path: <user3@fix\.example\.test>\nDelivered-To: eve@postern\.test\n/,
+    )
     assert.match(text, /^Received: from postfix\.test [^]*?by postern\.test/m)
     assert.match(text, /^\.dotted\nend$/m)
 

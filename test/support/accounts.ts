@@ -44,10 +44,13 @@ export function makePosternAccounts(): void {
   }
 }
 
-/** A user with a home and a supplementary group, both of which a test may look for. */
-export function makeTestUser(): TestUser {
-  const name = `ptest${process.pid}`
-  run('useradd', '--create-home', '--user-group', '--groups', OPERATORS_GROUP, name)
+/**
+ * A user with a home and a supplementary group, both of which a test may look for. Several are told apart
+ * by a letter; `groups` in place of the operators' group.
+ */
+export function makeTestUser(letter = '', groups: string = OPERATORS_GROUP): TestUser {
+  const name = `ptest${process.pid}${letter}`
+  run('useradd', '--create-home', '--user-group', '--groups', groups, name)
   return findUser(name)
 }
 

@@ -21,7 +21,8 @@ export async function startKnot(
   mkdirSync(directory, { recursive: true })
   const port = await freePort()
   for (const [domain, records] of Object.entries(zones)) {
-    if (records !== undefined) writeFileSync(join(directory, `${domain}.zone`), zone(domain, records))
+    if (records !== undefined)
+      writeFileSync(join(directory, `${domain}.zone`), zone(domain, records))
   }
   const configuration = join(directory, 'knot.conf')
   writeFileSync(configuration, configure(directory, port, Object.keys(zones)))

@@ -43,6 +43,7 @@ export interface PosternOptions {
   readonly directory: string
   /** Lines of configuration beyond the ones every test needs. */
   readonly settings?: string
+  /** The directory of the bundles; the release's own Node.js lies beside it. */
   readonly separated?: { readonly release: string }
 }
 
@@ -89,11 +90,10 @@ export async function startPostern(options: PosternOptions): Promise<Postern> {
   rmSync(join(run, 'ready'), { force: true })
   const release = options.separated?.release ?? join(root, 'dist')
   const single = options.separated === undefined && process.getuid?.() === 0 ? ['--single'] : []
-  const child = spawn(
-    process.execPath,
-    [join(release, 'supervisor.mjs'), '--config', config, ...single],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
-  )
+  const node = options.separated === undefined ? process.execPath : join(release, '../node')
+  const child = spawn(node, [join(release, 'supervisor.mjs'), '--config', config, ...single], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let log = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (bytes: Buffer) => (log += bytes.toString()))

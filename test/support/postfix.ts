@@ -1,13 +1,21 @@
 /**
  * Real Postfix for tests, beside the system's own: a configuration, queue and log of its own, SMTP on one
- * loopback address, virtual mailboxes for `user…` of one domain, and a relayhost for all other mail.
+ * loopback address, virtual mailboxes in one domain, and a relayhost for all other mail.
  *
  * Needs root and Debian's package. Its smtp-sink is here as well.
  */
 
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { findUser } from './accounts.ts'
@@ -16,6 +24,7 @@ import { until } from './postern.ts'
 
 const run = promisify(execFile)
 const NOBODY = 65_534
+const USERS = ['user1', 'user2', 'user3']
 
 export interface Postfix {
   /** Its Maildirs are below. */
@@ -27,14 +36,14 @@ export interface Postfix {
 export interface PostfixOptions {
   readonly directory: string
   readonly address: string
-  /** Mail for `user…` of this domain has a mailbox; for any other local part it is refused. */
+  /** Its users are `USERS`; any other local part is refused. */
   readonly domain: string
   /** Where mail for all other domains goes. */
   readonly relayPort: number
 }
 
 export async function startPostfix(options: PostfixOptions): Promise<Postfix> {
-  const { directory, address } = options
+  const { directory, address, domain } = options
   const [etc, mail, data, queue] = ['etc', 'mail', 'data', 'queue'].map((name) =>
     join(directory, name),
   ) as [string, string, string, string]
@@ -44,7 +53,7 @@ export async function startPostfix(options: PostfixOptions): Promise<Postfix> {
   chownSync(data, uid, gid)
   chownSync(mail, NOBODY, NOBODY)
   writeServices(etc, address)
-  writeFileSync(join(etc, 'boxes'), '/^(user[0-9a-z]*)@/ $1/\n')
+  writeFileSync(join(etc, 'boxes'), USERS.map((user) => `${user}@${domain} ${user}/\n`).join(''))
   writeFileSync(join(etc, 'main.cf'), mainCf(options))
   await run('postfix', ['-c', etc, 'start'])
   await untilListening(address, 25)
@@ -93,7 +102,7 @@ smtp_dns_support_level = disabled
 relayhost = [127.0.0.1]:${relayPort}
 virtual_mailbox_domains = ${domain}
 virtual_mailbox_base = ${directory}/mail
-virtual_mailbox_maps = regexp:${directory}/etc/boxes
+virtual_mailbox_maps = texthash:${directory}/etc/boxes
 virtual_uid_maps = static:${NOBODY}
 virtual_gid_maps = static:${NOBODY}
 `

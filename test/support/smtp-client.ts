@@ -121,8 +121,9 @@ export class SmtpClient {
 export async function withSession<T>(
   port: number,
   use: (client: SmtpClient) => Promise<T>,
+  host = '127.0.0.1',
 ): Promise<T> {
-  const client = new SmtpClient(port)
+  const client = new SmtpClient(port, host)
   try {
     await client.hello()
     return await use(client)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FRESH_PACE } from '../../policy/concurrency.ts'
 import type { DispatchView, LaneView } from './dispatch.ts'
-import { actOf, nextStep, ownerOf, placeOfLane } from './dispatch.ts'
+import { actOf, MOST_AT_AGENT, nextStep, ownerOf, placeOfLane } from './dispatch.ts'
 
 const noSite = () => undefined
 const lane = (name: string, more: Partial<LaneView> = {}): LaneView => ({
@@ -64,7 +64,12 @@ const TABLE: readonly {
     view: { agent: () => 'refused' },
     act: 'settle',
   },
-  { why: 'the agent is full', lane: lane(JOE), view: { runningAt: () => 10 }, act: undefined },
+  {
+    why: 'the agent is full',
+    lane: lane(JOE),
+    view: { runningAt: () => MOST_AT_AGENT },
+    act: undefined,
+  },
   { why: 'all local slots are taken', lane: lane(JOE), view: { runningLocal: 20 }, act: undefined },
   { why: 'all slots are taken', lane: lane('remote/x'), view: { running: 100 }, act: undefined },
   { why: 'the site is full', lane: lane('remote/x'), view: { runningAt: () => 5 }, act: undefined },

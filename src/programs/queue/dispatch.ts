@@ -65,7 +65,7 @@ export interface Step {
 export const UNKNOWN_LANE = 'unknown'
 
 /** Attempts at once with one agent. */
-export const MOST_AT_AGENT = 10
+export const MOST_AT_AGENT = 20
 
 export function nextStep(lanes: Iterable<LaneView>, view: DispatchView): Step | undefined {
   const ready = new Map<string, Act>()

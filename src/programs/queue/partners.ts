@@ -1,7 +1,8 @@
 /**
  * The other ends: connections to receivers, pickup, console, launcher and remote agents, as the
- * supervisor brings them. Any of them may come, go and come again; a new one takes the place of the
- * old. What arrives on them is decoded here and handed to whoever answers it.
+ * supervisor brings them. Any of them may come, go and come again. After a reload a program and its
+ * successor are both connected: new work goes to the newer, the older finishes what it has and
+ * leaves. What arrives on them is decoded here and handed to whoever answers it.
  */
 
 import type { Socket } from 'node:net'
@@ -28,7 +29,7 @@ export interface PartnerService {
 export class Partners {
   readonly #surroundings: Surroundings
   readonly #service: PartnerService
-  readonly #connections = new Map<string, Connection>()
+  readonly #connections = new Set<Connection>()
   readonly #remotes = new Map<number, Connection>()
   #launcher: Connection | undefined
 
@@ -47,7 +48,6 @@ export class Partners {
 
   connect(socket: Socket, program: ProgramName, index: number): void {
     const name = `${program}.${index}`
-    this.#connections.get(name)?.close()
     const connection: Connection = new Connection(socket, {
       self: this.#surroundings.self,
       speaksFirst: true,
@@ -55,11 +55,11 @@ export class Partners {
       onHello: () => this.#greeted(connection, program, index),
       onLost: (why) => this.#lost(connection, { name, program, index, why }),
     })
-    this.#connections.set(name, connection)
+    this.#connections.add(connection)
   }
 
   closeAll(): void {
-    for (const connection of this.#connections.values()) connection.close()
+    for (const connection of [...this.#connections]) connection.close()
   }
 
   #answersTo(program: ProgramName): {
@@ -98,7 +98,7 @@ export class Partners {
     const { name, index, why } = partner
     if (this.#launcher === connection) this.#launcher = undefined
     if (this.#remotes.get(index) === connection) this.#remotes.delete(index)
-    if (this.#connections.get(name) === connection) this.#connections.delete(name)
+    this.#connections.delete(connection)
     this.#surroundings.log.write({ event: 'partner-lost', fields: { partner: name, why } })
     this.#service.onChange()
   }
