@@ -47,6 +47,7 @@ function addRunning(program: Command): void {
     .command('stop')
     .description('finish running deliveries and stop; returns when Postern is gone')
     .option('--config <file>', 'the configuration of the Postern that is meant')
+    .option('--run <directory>', 'its directory paths.run, should the configuration be broken')
     .action(async (options) => (await import('./stop.ts')).stop(options))
 }
 

@@ -2,16 +2,17 @@
  * Which running Postern a command is about: the directory with the console's doors.
  *
  * In this order: `--run DIR`; `paths.run` of `--config FILE`; the one that `npm start` runs in this checkout;
- * `paths.run` of the usual configuration file; the usual directory.
+ * `paths.run` of the usual configuration file; the usual directory. The configuration is read by the
+ * settings program, so that nothing of it is parsed here, by root perhaps.
  */
 
-import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { DOOR_FILES } from '../../contracts/supervision.ts'
-import { readSettings } from '../../io/settings-file.ts'
 import type { Result } from '../../protocol/result.ts'
 import { ok, refused } from '../../protocol/result.ts'
 import type { Trouble } from './ask.ts'
+import { askSettings } from './ask-settings.ts'
 
 export interface DoorOptions {
   readonly run?: string
@@ -26,9 +27,9 @@ export interface Place {
 
 const USUAL_CONFIGURATION = '/etc/postern/postern.toml'
 const USUAL: Place = { run: '/run/postern', queue: '/var/spool/postern/queue' }
-const EX_NOINPUT = 66
+const EX_CONFIG = 78
 
-export function findPlace(options: DoorOptions): Result<Place, Trouble> {
+export async function findPlace(options: DoorOptions): Promise<Result<Place, Trouble>> {
   if (options.run !== undefined) return ok({ ...USUAL, run: resolve(options.run) })
   if (options.config !== undefined) return placeOfConfiguration(options.config)
   // Beside `dist/`, where this program's bundle is.
@@ -36,20 +37,20 @@ export function findPlace(options: DoorOptions): Result<Place, Trouble> {
   const run = join(checkout, 'run')
   if (hasDoor(run)) return ok({ run, queue: join(checkout, 'queue') })
   const usual = existsSync(USUAL_CONFIGURATION)
-    ? placeOfConfiguration(USUAL_CONFIGURATION)
+    ? await placeOfConfiguration(USUAL_CONFIGURATION)
     : undefined
   return usual?.ok === true ? usual : ok(USUAL)
 }
 
-function placeOfConfiguration(file: string): Result<Place, Trouble> {
-  try {
-    const text = readFileSync(file, 'utf8')
-    const { paths } = readSettings(text, resolve(dirname(file))).settings
-    return ok({ run: paths.run, queue: paths.queue })
-  } catch (error) {
-    const why = (error as Error).message
-    return refused({ exitCode: EX_NOINPUT, text: `the configuration cannot be read: ${why}` })
+async function placeOfConfiguration(file: string): Promise<Result<Place, Trouble>> {
+  const answer = await askSettings(file)
+  if (!answer.ok) return answer
+  if (answer.value.kind === 'settings') {
+    const { run, queue } = answer.value.supervisor.paths
+    return ok({ run, queue })
   }
+  const text = `${file} has problems ("postern check" tells which); --run DIR does without it`
+  return refused({ exitCode: EX_CONFIG, text })
 }
 
 function hasDoor(run: string): boolean {

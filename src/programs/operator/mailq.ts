@@ -28,7 +28,7 @@ export function addMailqCommand(program: Command): void {
 }
 
 async function mailq(options: DoorOptions & { readonly json?: boolean }): Promise<void> {
-  const place = findPlace(options)
+  const place = await findPlace(options)
   const counts = await askCounts(options)
   if (!counts.ok) return fail('mailq', counts.problem)
   const { messages } = counts.value

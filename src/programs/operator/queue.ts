@@ -84,7 +84,7 @@ export async function askOperators(
   request: ControlRequest,
   onItem?: (item: ControlItem) => void | Promise<void>,
 ): Promise<Result<Done, Trouble>> {
-  const place = findPlace(options)
+  const place = await findPlace(options)
   if (!place.ok) return place
   return ask({ run: place.value.run, name: 'operators' }, request, onItem)
 }

@@ -31,7 +31,7 @@ export function addStatusCommand(program: Command): void {
 
 /** By whichever door answers. */
 export async function askCounts(options: DoorOptions): Promise<Result<QueueCounts, Trouble>> {
-  const place = findPlace(options)
+  const place = await findPlace(options)
   if (!place.ok) return place
   const { run } = place.value
   const first = await askAt({ run, name: 'everyone' })

@@ -8,12 +8,9 @@ import { join } from 'node:path'
 import { setTimeout as after } from 'node:timers/promises'
 import { askSettings } from './ask-settings.ts'
 import { formatProblem } from './check.ts'
+import type { DoorOptions } from './find-door.ts'
 import { findPlace } from './find-door.ts'
 import { fail, print } from './print.ts'
-
-interface StopOptions {
-  readonly config?: string
-}
 
 const LOOK_EVERY = 100
 /** The longest `limits.finish_within`, a day, and some more. */
@@ -21,8 +18,8 @@ const LONGEST_WAIT = 90_000_000
 const EX_NOPERM = 77
 const EX_UNAVAILABLE = 69
 
-export async function stop(options: StopOptions): Promise<void> {
-  const place = findPlace(options)
+export async function stop(options: DoorOptions): Promise<void> {
+  const place = await findPlace(options)
   if (!place.ok) return fail('postern stop', place.problem)
   const pid = supervisorPid(place.value.run)
   if (pid === undefined) return print('Postern is not running.\n')
@@ -33,8 +30,8 @@ export async function stop(options: StopOptions): Promise<void> {
   return print(`Postern (process ${pid}) has stopped.\n`)
 }
 
-export async function reload(options: StopOptions): Promise<void> {
-  const place = findPlace(options)
+export async function reload(options: DoorOptions): Promise<void> {
+  const place = await findPlace(options)
   if (!place.ok) return fail('postern reload', place.problem)
   const pid = supervisorPid(place.value.run)
   if (pid === undefined) {
