@@ -48,7 +48,7 @@ function parseIpv4(text: string): readonly number[] | undefined {
 function parseIpv6(text: string): readonly number[] | undefined {
   const halves = text.split('::')
   if (halves.length > 2) return undefined
-  const groups = halves.map(parseGroups)
+  const groups = halves.map((half, index) => parseGroups(half, index === halves.length - 1))
   const [front, back] = groups
   if (front === undefined) return undefined
   if (halves.length === 1) return front.length === 16 ? front : undefined
@@ -56,13 +56,13 @@ function parseIpv6(text: string): readonly number[] | undefined {
   return [...front, ...Array<number>(16 - front.length - back.length).fill(0), ...back]
 }
 
-/** Groups of four hexadecimal digits, the last of which may be an IPv4 address. */
-function parseGroups(text: string): readonly number[] | undefined {
+/** Groups of four hexadecimal digits; the very last of the address may be an IPv4 address. */
+function parseGroups(text: string, atEnd: boolean): readonly number[] | undefined {
   if (text === '') return []
   const bytes: number[] = []
   const groups = text.split(':')
   for (const [index, group] of groups.entries()) {
-    const embedded = index === groups.length - 1 ? parseIpv4(group) : undefined
+    const embedded = atEnd && index === groups.length - 1 ? parseIpv4(group) : undefined
     if (embedded !== undefined) bytes.push(...embedded)
     else if (/^[0-9a-fA-F]{1,4}$/.test(group)) {
       const value = Number.parseInt(group, 16)
