@@ -32,7 +32,7 @@ const codes =
   asked.length > 0
     ? [run(asked, ['--test-concurrency=1'])]
     : [
-        run(filesOf(unit), ['--test-concurrency=2', '--test-timeout=120000']),
+        run(filesOf(unit), ['--test-concurrency=2', '--test-timeout=120000', '--test-randomize']),
         run(filesOf(system), ['--test-concurrency=1', '--test-timeout=600000']),
       ]
 process.exit(codes.every((code) => code === 0) ? 0 : 1)
