@@ -6,10 +6,12 @@
 
 import { parseArgs } from 'node:util'
 import { CannotStart, EXIT } from '../../io/cannot-start.ts'
+import { closeForeignDescriptors } from '../../io/foreign-descriptors.ts'
 import { serve } from './serve.ts'
 import { findSituation } from './situation.ts'
 
 try {
+  closeForeignDescriptors()
   const { config, release, single } = readArguments()
   await serve(config, await findSituation(release, single))
   process.exit(0)
@@ -20,11 +22,11 @@ try {
 }
 
 function readArguments() {
-  const config = { type: 'string', default: '' } as const
-  const release = { type: 'string', default: import.meta.dirname } as const
+  const text = (initial: string) => ({ type: 'string', default: initial }) as const
   const single = { type: 'boolean', default: false } as const
+  const options = { config: text(''), release: text(import.meta.dirname), single } as const
   try {
-    const { values } = parseArgs({ options: { config, release, single } })
+    const { values } = parseArgs({ options })
     if (values.config === '') throw new Error('--config FILE is missing')
     return values
   } catch (error) {
