@@ -6,11 +6,12 @@
  */
 
 import { spawn } from 'node:child_process'
-import { createWriteStream, fstatSync } from 'node:fs'
+import { closeSync, createWriteStream, existsSync, fstatSync, openSync } from 'node:fs'
 import { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { Writable } from 'node:stream'
 import type { Settings } from '../contracts/settings.ts'
+import { CannotStart, EXIT } from './cannot-start.ts'
 import type { Identity } from './child.ts'
 import { bareEnvironment, lineCutter } from './child.ts'
 import type { LogFields } from './log.ts'
@@ -21,6 +22,8 @@ export type LogSettings = Settings['log']
 const LONGEST_LINE = 4_096
 const REOPEN_AFTER = 1_000
 const LAST_LINES_WITHIN = 2_000
+const LOG_MODE = 0o640
+const SYSLOG_SOCKETS = ['/dev/log', '/var/run/log'] as const
 
 export class Relay {
   #settings: LogSettings
@@ -33,6 +36,7 @@ export class Relay {
   constructor(settings: LogSettings, loggerIdentity: Identity | undefined) {
     this.#settings = settings
     this.#loggerIdentity = loggerIdentity
+    demandPlace(settings)
     this.#place = this.#open()
   }
 
@@ -85,7 +89,7 @@ export class Relay {
       to.kind === 'stderr'
         ? openStandardError()
         : to.kind === 'file'
-          ? createWriteStream(to.path, { flags: 'a', mode: 0o640 })
+          ? createWriteStream(to.path, { flags: 'a', mode: LOG_MODE })
           : startLogger(this.#loggerIdentity)
     if (to.kind === 'stderr') this.#standardError = place
     place.on('drain', () => this.#release())
@@ -99,6 +103,21 @@ export class Relay {
     setTimeout(() => {
       if (place === this.#place) this.reopen(this.#settings)
     }, REOPEN_AFTER).unref()
+  }
+}
+
+/** A log that goes nowhere is noticed at the start, by somebody who looks. */
+function demandPlace({ to }: LogSettings): void {
+  if (to.kind === 'syslog' && !SYSLOG_SOCKETS.some((path) => existsSync(path))) {
+    const text = `log.to is "syslog", but no syslog daemon listens at ${SYSLOG_SOCKETS.join(' or ')}`
+    throw new CannotStart(text, EXIT.configuration)
+  }
+  if (to.kind !== 'file') return
+  try {
+    closeSync(openSync(to.path, 'a', LOG_MODE))
+  } catch (error) {
+    const text = `the log file cannot be written: ${(error as Error).message}`
+    throw new CannotStart(text, EXIT.configuration)
   }
 }
 

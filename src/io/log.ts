@@ -61,7 +61,8 @@ function formatLogValue(value: LogValue): string {
 /** Writes lines to a descriptor, those of one turn of the event loop together. */
 export function openLog(options: {
   readonly program: string
-  readonly format: LogFormat
+  /** Asked for every line: a reload may change it. */
+  readonly format: () => LogFormat
   readonly descriptor?: number
   readonly now?: () => Date
 }): Log {
@@ -96,7 +97,7 @@ export function openLog(options: {
   const log: Log = {
     write(event) {
       lines.push(
-        formatLogLine(event, { at: now(), program: options.program, format: options.format }),
+        formatLogLine(event, { at: now(), program: options.program, format: options.format() }),
       )
       schedule(0)
     },

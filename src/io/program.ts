@@ -12,7 +12,7 @@ import type { Order, ProgramName, Status } from '../contracts/supervision.ts'
 import { FD } from '../contracts/supervision.ts'
 import type { ConnectionOptions } from './connection.ts'
 import { Connection } from './connection.ts'
-import type { Log } from './log.ts'
+import type { Log, LogFormat } from './log.ts'
 import { openLog } from './log.ts'
 
 export type Beginning<S> = Omit<Extract<Order, { readonly order: 'begin' }>, 'settings'> & {
@@ -43,15 +43,19 @@ export function beginProgram<S = Settings>(): Promise<Program<S>> {
   for (const signal of ['SIGINT', 'SIGHUP', 'SIGTERM'] as const) process.on(signal, () => undefined)
   const orders = new Socket({ fd: FD.orders, readable: true, writable: false })
   let handlers: Handlers<S> = {}
+  let format: LogFormat = 'text'
   return new Promise((resolve) => {
     const obey = (order: Order) => {
       switch (order.order) {
         case 'begin': {
           const beginning = order as Beginning<S>
-          resolve(programOf(beginning, (given) => (handlers = given)))
+          format = formatOf(order.settings)
+          const log = openLog({ program: nameOf(order), format: () => format })
+          resolve(programOf(beginning, log, (given) => (handlers = given)))
           break
         }
         case 'settings':
+          format = formatOf(order.settings)
           handlers.onSettings?.(order.settings as S)
           break
         case 'finish':
@@ -60,8 +64,11 @@ export function beginProgram<S = Settings>(): Promise<Program<S>> {
           break
       }
     }
-    const lines = lineReader((line) => obey(JSON.parse(line) as Order))
-    orders.on('data', lines)
+    orders.setEncoding('utf8')
+    orders.on(
+      'data',
+      lineReader((line) => obey(JSON.parse(line) as Order)),
+    )
     orders.on('error', () => process.exit(0))
     orders.on('close', () => process.exit(0))
   })
@@ -69,14 +76,12 @@ export function beginProgram<S = Settings>(): Promise<Program<S>> {
 
 function programOf<S>(
   beginning: Beginning<S>,
+  log: Log,
   setHandlers: (handlers: Handlers<S>) => void,
 ): Program<S> {
-  const format = (beginning.settings as { readonly log?: { readonly format?: 'text' | 'json' } })
-    .log?.format
-  const name = beginning.index === 0 ? beginning.program : `${beginning.program}.${beginning.index}`
   return {
     beginning,
-    log: openLog({ program: name, format: format ?? 'text' }),
+    log,
     ready: () => say({ status: 'ready' }),
     cannot: (why) => {
       say({ status: 'cannot', why: why.slice(0, 500) })
@@ -84,6 +89,16 @@ function programOf<S>(
     },
     handle: setHandlers,
   }
+}
+
+/** Several processes of one program are told apart in the log: `receiver`, `receiver.1`. */
+function nameOf({ program, index }: { readonly program: string; readonly index: number }): string {
+  return index === 0 ? program : `${program}.${index}`
+}
+
+/** Every part of the settings holds those of the log. */
+function formatOf(settings: unknown): LogFormat {
+  return (settings as { readonly log?: { readonly format?: LogFormat } }).log?.format ?? 'text'
 }
 
 function say(status: Status): void {
@@ -107,10 +122,10 @@ export function connectionToQueue(
 }
 
 /** Cuts what arrives into lines; for trusted senders, so without a limit. */
-function lineReader(onLine: (line: string) => void): (bytes: Buffer) => void {
+function lineReader(onLine: (line: string) => void): (text: string) => void {
   let rest = ''
-  return (bytes) => {
-    const lines = (rest + bytes.toString()).split('\n')
+  return (text) => {
+    const lines = (rest + text).split('\n')
     rest = lines.pop() ?? ''
     for (const line of lines) onLine(line)
   }

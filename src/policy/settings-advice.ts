@@ -127,7 +127,9 @@ function isInside(path: string, directory: string): boolean {
 function ownNameLeadsAway(settings: Settings): readonly Advice[] {
   const { hostname } = settings
   if (Object.hasOwn(settings.domains, hostname)) return []
-  if (settings.routes.length > 0) return []
+  // A route that is meant for the name, or for everything, is the administrator's word.
+  const destination = route(`postmaster@${hostname}`, settings, 1)
+  if (destination.kind !== 'remote' || destination.nextHop.kind !== 'mx') return []
   return [
     {
       path: ['hostname'],

@@ -31,8 +31,10 @@ export function exampleConfiguration(host: {
 
 hostname = "${host.name}"${advice}
 
-# Domains this host receives mail for. Without any: its own name, for the accounts of this host.
-#
+# Domains this host receives mail for. Its own name stays among them: cron and reports write to it.
+
+[domains."${host.name}"]                             # addresses are accounts
+
 # [domains."example.org"]                            # addresses are accounts
 #
 # [domains."shop.example"]                           # virtual mailboxes, all owned by one account

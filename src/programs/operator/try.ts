@@ -27,6 +27,7 @@ interface TryOptions {
   readonly verbose?: boolean
 }
 
+const ANOTHER_PORT = 2_600
 const START_WITHIN = 30_000
 const LOOK_EVERY = 50
 /** What fits into the address of a Unix socket on every system. */
@@ -69,7 +70,7 @@ async function problemOf(directory: string, port: number): Promise<string | unde
   const taken = await portProblem(port)
   return taken === undefined
     ? undefined
-    : `cannot listen on 127.0.0.1:${port}: ${taken}. Choose another, as in "npm start -- --port ${port + 75}"`
+    : `cannot listen on 127.0.0.1:${port}: ${taken}. Choose another, as in "npm start -- --port ${ANOTHER_PORT}"`
 }
 
 /** Undefined if the port is free. */

@@ -59,7 +59,7 @@ export class Partners {
   }
 
   closeAll(): void {
-    for (const connection of [...this.#connections]) connection.close()
+    for (const connection of this.#connections) connection.close()
   }
 
   #answersTo(program: ProgramName): {

@@ -82,6 +82,16 @@ export const operatorCases: Readonly<Record<string, Case>> = {
     assert.equal(await untilNone(() => store.retry({ queueId }, NOW + 1, 2)), 5)
     assert.equal((await store.claim(LANE, 10, NOW + 1)).length, 5)
   },
+  'a text that is no queue id selects nothing, and above all not everything': async (store) => {
+    await accept(store, {})
+    for (const queueId of ['q', '', 'no id', '0000000000', 'ZZZZZZZZZZZZZZZZ']) {
+      assert.equal(await store.remove({ queueId }, NOW, 10), 0, queueId)
+      assert.equal(await store.retry({ queueId }, NOW + HOUR, 10), 0, queueId)
+      assert.deepEqual((await store.list({ selection: { queueId }, limit: 10 })).messages, [])
+    }
+    assert.equal((await store.counts(NOW)).messages, 1)
+    await deliverAll(store)
+  },
   'remove takes waiting recipients without a report and passes claimed ones over': async (
     store,
   ) => {

@@ -65,6 +65,8 @@ interface Act {
 
 type Apply = (stretch: Stretch) => number
 
+const NO_MESSAGE = -1
+
 export class Listing {
   #engine: Engine
   #acts = new Map<string, Act>()
@@ -191,7 +193,9 @@ export class Listing {
   /** Walks until enough is found or enough has been looked at. */
   #step(from: Position, walk: Walk): Step {
     const { selection, isEnough } = walk
-    const only = selection.queueId === undefined ? undefined : parseQueueId(selection.queueId)
+    // A text that is no queue id selects nothing, and above all not everything.
+    const only =
+      selection.queueId === undefined ? undefined : (parseQueueId(selection.queueId) ?? NO_MESSAGE)
     const matcher = matcherOf(selection)
     const stretches: Stretch[] = []
     let position = from
@@ -273,7 +277,7 @@ function isWaiting(state: number): boolean {
 
 function startOf(selection: Selection, position: Position): Position {
   if (selection.queueId === undefined || position.message > 0) return position
-  return { message: parseQueueId(selection.queueId) ?? -1, recipient: 0 }
+  return { message: parseQueueId(selection.queueId) ?? NO_MESSAGE, recipient: 0 }
 }
 
 function cursorOf({ message, recipient }: Position): string {
