@@ -4,6 +4,9 @@
  * The queue names an account or an entry of the configuration, never a uid, a path or a program.
  * An agent's connection does not travel on this one: the launcher gives it to the supervisor and
  * that to the queue (supervision.ts), marked with the `token` of the request.
+ *
+ * Closing that connection tells an agent to leave. One that has been stopped does not hear it; so the
+ * queue names each agent it has let go, and the launcher ends the process if it has to.
  */
 
 import { ok, refused } from '../protocol/result.ts'
@@ -44,7 +47,14 @@ export interface AgentRequest {
   readonly agent: AgentKind
   readonly token: number
 }
-export const launcherRequest: Shape<AccountQuestion | AgentRequest> = union('type', {
+/** The queue has closed or lost the connection of this agent. Answered by `{}`. */
+export interface AgentDismissal {
+  readonly type: 'dismissed'
+  readonly token: number
+}
+const token = integer(1, Number.MAX_SAFE_INTEGER)
+export type LauncherRequest = AccountQuestion | AgentRequest | AgentDismissal
+export const launcherRequest: Shape<LauncherRequest> = union('type', {
   account: record({ name: accountName }),
   agent: record({
     agent: union('kind', {
@@ -52,8 +62,9 @@ export const launcherRequest: Shape<AccountQuestion | AgentRequest> = union('typ
       spool: record({ name: accountName }),
       mailboxes: record({ name: text(300) }),
     }),
-    token: integer(1, Number.MAX_SAFE_INTEGER),
+    token,
   }),
+  dismissed: record({ token }),
 })
 
 export type AccountAnswer =

@@ -52,6 +52,7 @@ const kept: readonly (readonly [string, Shape<unknown>, unknown])[] = [
     launcherRequest,
     { type: 'agent', token: 1, agent: { kind: 'spool', name: 'joe' } },
   ],
+  ['an agent dismissal', launcherRequest, { type: 'dismissed', token: 1 }],
   ['an agent answer', agentAnswer, { kind: 'failed', status: '5.1.1', text: 'no such account' }],
   ['a control request', controlRequest, { type: 'remove', selection: { sender: 'a@b.test' } }],
   ['a control item', controlItem, { item: 'content', bytes: 'x' }],
@@ -121,6 +122,7 @@ const refused: readonly (readonly [string, Shape<unknown>, unknown])[] = [
     launcherRequest,
     { type: 'agent', token: 1, agent: { kind: 'account', name: '0' } },
   ],
+  ['a dismissal of nobody', launcherRequest, { type: 'dismissed', token: 0 }],
   [
     'a port beyond the last',
     remoteRequest,

@@ -135,6 +135,17 @@ suite('files that are not what they should be', () => {
     assert.deepEqual(read(many), { ok: false, problem: 'it names too many recipients' })
   })
 
+  test('an envelope id has at most 100 characters as written, however few it stands for', () => {
+    const idOf = (envelopeId: string) => {
+      const answer = read(formatDropFile({ ...PLAIN, envelopeId }, Buffer.alloc(0)))
+      return answer.ok && answer.value !== 'more' ? answer.value.invocation.envelopeId : 'malformed'
+    }
+    const longest = `${'+2B'.repeat(33)}x`
+    assert.equal(idOf(longest), longest)
+    assert.equal(idOf('+2B'.repeat(34)), 'malformed')
+    assert.equal(idOf('x'.repeat(101)), 'malformed')
+  })
+
   test('a login name outside the account grammar is no hint, and no obstacle', () => {
     const answer = read(formatDropFile({ ...PLAIN, login: '0' }, Buffer.alloc(0)))
     assert.ok(answer.ok && answer.value !== 'more')

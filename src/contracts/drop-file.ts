@@ -210,7 +210,8 @@ const SINGLE: Readonly<Record<string, RegExp>> = {
   gateway: /^yes$/,
   notify: /^(?:never|(?:success|failure|delay)(?:,(?:success|failure|delay)){0,2})$/i,
   ret: /^(?:full|hdrs)$/,
-  'envelope-id': /^(?:[!-*,-<>-~]|\+[0-9A-F]{2}){1,100}$/,
+  // RFC 3461 section 4.4: at most 100 characters as it is written, `+2B` being three.
+  'envelope-id': /^(?=.{1,100}$)(?:[!-*,-<>-~]|\+[0-9A-F]{2})+$/,
   body: /^8bitmime$/,
   hops: /^[0-9]{1,4}$/,
 }

@@ -8,7 +8,8 @@
  * that has stalled costs lines, never memory and never mail; how many were lost is said later.
  */
 
-import { writeSync } from 'node:fs'
+import { fstatSync, writeSync } from 'node:fs'
+import { Socket } from 'node:net'
 
 export type LogValue = string | number | boolean | undefined
 export type LogFields = Readonly<Record<string, LogValue>>
@@ -28,6 +29,9 @@ export interface Log {
 const LONGEST_VALUE = 400
 const LONGEST_LINE = 3_500
 const MOST_PENDING = 1_048_576
+/** A program that ends gives its reader so long to take the last lines. */
+const LAST_TRIES = 20
+const LAST_TRY_MILLISECONDS = 10
 
 export function formatLogLine(
   event: LogEvent,
@@ -67,6 +71,8 @@ export function openLog(options: {
   readonly now?: () => Date
 }): Log {
   const now = options.now ?? (() => new Date())
+  const descriptor = options.descriptor ?? 1
+  neverBlock(descriptor)
   let pending = Buffer.alloc(0)
   let lines: string[] = []
   let lost = 0
@@ -76,10 +82,12 @@ export function openLog(options: {
     scheduled = false
     pending = Buffer.concat([pending, Buffer.from(lines.join(''))])
     lines = []
-    pending = writeSome(options.descriptor ?? 1, pending)
+    pending = writeSome(descriptor, pending)
     if (pending.length > MOST_PENDING) {
-      lost += pending.toString('latin1').split('\n').length - 1
-      pending = Buffer.alloc(0)
+      // Of its first line a part may be written.
+      const kept = pending.subarray(0, pending.indexOf('\n') + 1)
+      lost += pending.toString('latin1', kept.length).split('\n').length - 1
+      pending = kept
     }
     if (pending.length > 0) schedule(50)
     else if (lost > 0) {
@@ -102,8 +110,29 @@ export function openLog(options: {
       schedule(0)
     },
   }
-  process.on('exit', flush)
+  process.on('exit', () => {
+    flush()
+    writeLast(descriptor, pending)
+  })
   return log
+}
+
+function writeLast(descriptor: number, bytes: Buffer<ArrayBuffer>): void {
+  let rest = bytes
+  for (let tries = 0; rest.length > 0 && tries < LAST_TRIES; tries += 1) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LAST_TRY_MILLISECONDS)
+    rest = writeSome(descriptor, rest)
+  }
+}
+
+/**
+ * Descriptors that were inherited block: a reader that has stalled would stop the whole program. Libuv makes
+ * one that it is given not block; nothing is read or written by this socket.
+ */
+function neverBlock(descriptor: number): void {
+  const stat = fstatSync(descriptor)
+  if (!stat.isFIFO() && !stat.isSocket()) return
+  new Socket({ fd: descriptor, readable: false, writable: true }).unref()
 }
 
 /** What could not be written now is returned: the reader's pipe is full. */

@@ -9,6 +9,7 @@ import {
   LONGEST_REST,
   paceAfter,
   restAfter,
+  shareOfAgent,
   shareOfBulk,
 } from './concurrency.ts'
 
@@ -65,4 +66,17 @@ test('no site rests longer than an hour', () => {
 
 test('mail for many leaves a quarter of every limit free, and always has one place', () => {
   assert.deepEqual([1, 2, 4, 20].map(shareOfBulk), [1, 1, 3, 15])
+})
+
+test('four stopped agents of users fill the local limit, never one; virtual mailboxes may use it all', () => {
+  for (const kind of ['account', 'spool'] as const) {
+    assert.deepEqual(
+      [1, 3, 4, 20, 1_000].map((most) => shareOfAgent(kind, most)),
+      [1, 1, 1, 5, 250],
+    )
+  }
+  assert.deepEqual(
+    [1, 20].map((most) => shareOfAgent('mailboxes', most)),
+    [1, 20],
+  )
 })

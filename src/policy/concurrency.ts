@@ -1,5 +1,5 @@
 /**
- * How many attempts one site is given at once, and when it is left alone.
+ * How many attempts one site or one local agent is given at once, and when it is left alone.
  *
  * A site begins with a few, earns one more with each success and loses half when it cannot be
  * reached. Failing to be reached twice in a row rests the site as a whole, longer each time; after
@@ -7,7 +7,12 @@
  *
  *     in a row   2      3      4      5      6       7 …
  *     rest       1 min  2 min  4 min  8 min  16 min  32 min, then 1 h
+ *
+ * An agent of an account is in its owner's hands, who may stop it; so it never has more than its share
+ * of what all have together, and once it is seen to have stalled, others get its places.
  */
+
+import type { AgentKind } from '../contracts/account.ts'
 
 export interface Pace {
   readonly limit: number
@@ -82,6 +87,26 @@ export function admitToSite(
 
 export function isResting(pace: Pace, now: number): boolean {
   return pace.restsUntil > now
+}
+
+/**
+ * Milliseconds with attempts under way, and neither content taken nor an outcome told, after which
+ * an agent has stalled. Longer than an agent waits for the lock of an mbox.
+ */
+export const AGENT_STALLS_AFTER = 35_000
+
+/**
+ * Attempts at once with one agent, of those all agents may have together: a quarter for one that an
+ * ordinary user may have in hand; all for virtual mailboxes, whose owner the administrator named.
+ */
+export function shareOfAgent(kind: AgentKind['kind'], localDeliveries: number): number {
+  switch (kind) {
+    case 'account':
+    case 'spool':
+      return Math.max(1, Math.floor(localDeliveries / 4))
+    case 'mailboxes':
+      return localDeliveries
+  }
 }
 
 /** Mail for many may use three quarters of any limit, so that a note finds room at once. */

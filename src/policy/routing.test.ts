@@ -137,6 +137,29 @@ test('whatever the local part, a virtual mailbox stays inside its directory', ()
   )
 })
 
+test('a local part too long for a file name is nobody’s, counted in bytes with what stands around it', () => {
+  const kind = (local: string, step: string) => {
+    const maildir = `/srv/${step}/Maildir/`
+    const domain = { kind: 'mailboxes', maildir, user: 'vmail', create: true } as const
+    return route(`${local}@x.example`, { ...SETTINGS, domains: { 'x.example': domain } }).kind
+  }
+  for (const [character, bytes] of [
+    ['a', 1],
+    ['\u00e9', 2],
+    ['\u20ac', 3],
+    ['\u{1f4e7}', 4],
+  ] as const) {
+    const most = Math.floor(255 / bytes)
+    assert.equal(kind(character.repeat(most), '{local}'), 'local', character)
+    assert.equal(kind(character.repeat(most + 1), '{local}'), 'unknown', character)
+  }
+  assert.equal(kind('a'.repeat(250), 'box-{local}-'), 'local')
+  assert.equal(kind('a'.repeat(251), 'box-{local}-'), 'unknown')
+  assert.equal(kind('a'.repeat(127), '{local}.{local}'), 'local')
+  assert.equal(kind('a'.repeat(128), '{local}.{local}'), 'unknown')
+  assert.equal(kind('a'.repeat(200), '{local}/{local}'), 'local')
+})
+
 test('a group of mailboxes is known by its key, its root is the fixed part of its path', () => {
   assert.deepEqual(mailboxGroups(SETTINGS), {
     'shop.example': { root: '/srv/mail/shop/', user: 'vmail' },

@@ -37,6 +37,8 @@ export type Destination =
   | { readonly kind: 'unknown'; readonly because: string }
 
 const MOST_POSTMASTER_STEPS = 1
+/** Bytes; NAME_MAX of every file system in use. */
+const LONGEST_FILE_NAME = 255
 
 /** The domain as it is compared: lower case, one trailing dot dropped. U-labels come as they are. */
 export function domainKey(domain: string): string {
@@ -112,6 +114,9 @@ function virtualMailbox(
   if (local === '' || local.startsWith('.') || /[/\0]/.test(local)) {
     return { kind: 'unknown', because: `${because}: the local part is not a directory name` }
   }
+  if (!fitsFileName(local, group.template)) {
+    return { kind: 'unknown', because: `${because}: the local part is too long for a file name` }
+  }
   const agent: AgentKind = { kind: 'mailboxes', name: group.key }
   return {
     kind: 'local',
@@ -121,6 +126,21 @@ function virtualMailbox(
     lane: laneOfAgent(agent),
     because,
   }
+}
+
+/** With all that the template puts before and behind it between two slashes. */
+function fitsFileName(local: string, template: string): boolean {
+  const names = template.split('/').filter((step) => step.includes('{local}'))
+  return names.every((name) => utf8Size(name.replaceAll('{local}', local)) <= LONGEST_FILE_NAME)
+}
+
+function utf8Size(text: string): number {
+  let size = 0
+  for (const character of text) {
+    const code = character.codePointAt(0) ?? 0
+    size += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4
+  }
+  return size
 }
 
 function routeElsewhere(domain: string, routes: readonly Route[]): Destination {

@@ -226,9 +226,16 @@ suite('the sender', () => {
   test('nothing in the environment can begin a new field', () => {
     const evil = 'x\nBcc: victim@v.w\r\n'
     const environment = { QMAILUSER: evil, QMAILHOST: evil, NAME: evil, QMAILINJECT: evil }
-    const done = complete('', { ...to('a@b.c'), name: evil, environment })
-    assert.doesNotMatch(done.header, /^bcc/im)
-    assert.doesNotMatch(done.header, /\r/)
+    const given = { ...to('a@b.c'), name: evil, environment }
+    for (const invocation of [
+      { ...given, sender: '' },
+      { ...given, environment: { ...environment, QMAILHOST: 'h.example' } },
+    ]) {
+      const done = complete('', invocation)
+      assert.doesNotMatch(done.header, /^bcc/im)
+      assert.doesNotMatch(done.header, /\r/)
+    }
+    assert.match(problemOf('', given), /^5\.1\.7 .*environment/)
   })
 })
 
@@ -244,10 +251,44 @@ suite('what goes back to its sender', () => {
     ['an endless address', '', to(`${'x'.repeat(1_000)}@b.c`), /^5\.1\.3/],
     ['two senders', '', { ...to('a@b.c'), sender: 'a@b.c, d@e.f' }, /^5\.1\.7/],
     ['a broken sender', '', { ...to('a@b.c'), sender: '<a' }, /^5\.1\.7/],
+    ['an endless sender', '', { ...to('a@b.c'), sender: `${'x'.repeat(300)}@b.c` }, /^5\.1\.7/],
+    ['a domain that is none', '', to('a@b..c'), /^5\.1\.3/],
+    ['a literal that is none', '', to('a@[1.2.3]'), /^5\.1\.3/],
+    [
+      'an endless host in the environment',
+      '',
+      { ...to('a@b.c'), environment: { QMAILHOST: 'x'.repeat(30_000) } },
+      /^5\.1\.7 The sender that the environment names .{1,300}$/,
+    ],
+    [
+      'an endless user in the environment',
+      '',
+      { ...to('a@b.c'), environment: { QMAILSUSER: 'x'.repeat(300) } },
+      /^5\.1\.7/,
+    ],
+    [
+      'no UTF-8 in the environment',
+      '',
+      { ...to('a@b.c'), environment: { QMAILUSER: '\ufffd' } },
+      /^5\.1\.7/,
+    ],
   ]
   for (const [why, text, invocation, expected] of cases) {
     test(why, () => assert.match(problemOf(text, invocation), expected))
   }
+
+  test('what it says of foreign text holds no control characters', () => {
+    for (const text of ['a\0\x1b (', '\0@b.c']) {
+      assert.match(problemOf('', to(text)), /^[^\u0000-\u001f\u007f]+$/)
+      assert.match(problemOf('', { ...to('a@b.c'), sender: text }), /^[^\u0000-\u001f\u007f]+$/)
+    }
+  })
+
+  test('a sender that only the environment spoils does not matter where -f names another', () => {
+    const environment = { QMAILHOST: 'x'.repeat(30_000) }
+    const done = complete('From: q@r.s\n\n', { ...to('a@b.c'), sender: 'me@x.y', environment })
+    assert.equal(done.reversePath, 'me@x.y')
+  })
 
   test('without -t a broken field is left as it is', () => {
     assert.ok(complete('To: foo (unclosed\n\n', to('a@b.c')).header.includes('To: foo (unclosed\n'))

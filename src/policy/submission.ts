@@ -20,14 +20,16 @@
 import type { Invocation } from '../contracts/drop-file.ts'
 import type { PermanentStatus } from '../contracts/outcome.ts'
 import type { NewRecipient } from '../contracts/submission.ts'
-import { LONGEST_ADDRESS } from '../contracts/submission.ts'
 import { completeAddress } from '../protocol/address/address-format.ts'
 import type { Address } from '../protocol/address/address-list.ts'
 import { addressesOf, mailboxOf, parseAddressList } from '../protocol/address/address-list.ts'
+import type { Mailbox } from '../protocol/address/mailbox.ts'
 import { formatMailbox } from '../protocol/address/mailbox.ts'
+import { parseReversePath } from '../protocol/address/path.ts'
 import { fieldValue, readHeader } from '../protocol/message/header.ts'
 import type { Result } from '../protocol/result.ts'
 import { ok, refused } from '../protocol/result.ts'
+import { LIMITS } from './limits.ts'
 import type { ReadField } from './submission-header.ts'
 import { completeHeader, readAddressFields, recipientKeys } from './submission-header.ts'
 import type { SubmissionContext } from './submitter.ts'
@@ -97,7 +99,9 @@ function senderOf(
     const mailbox = address === undefined ? '' : envelopeOf(address)
     if (mailbox !== undefined) return ok(mailbox)
   }
-  return ok(formatMailbox(senderMailbox(invocation, context)))
+  const mailbox = senderMailbox(invocation, context)
+  const text = envelopeText(mailbox)
+  return text === undefined ? refused(badEnvironment(mailbox)) : ok(text)
 }
 
 function givenSender(text: string, context: SubmissionContext): Result<string, SubmissionProblem> {
@@ -148,17 +152,24 @@ function recipientsOf(
   return ok([...found.values()])
 }
 
-/** Envelope text, one character a byte; absent for what no envelope can carry. */
+/** Empty for an empty address; absent for what no envelope can carry. */
 function envelopeOf(address: Address): string | undefined {
   const mailbox = mailboxOf(address)
-  if (mailbox === undefined) return ''
-  if (mailbox.localPart === '' || mailbox.domain === '') return undefined
-  if (!/^(?:\[[!-Z^-~]*\]|[^\s()<>[\]:;@\\,"]+)$/.test(mailbox.domain)) return undefined
+  return mailbox === undefined ? '' : envelopeText(mailbox)
+}
+
+/** As SMTP would read it, one character a byte; absent for what SMTP would not take. */
+function envelopeText(mailbox: Mailbox): string | undefined {
+  if (mailbox.localPart === '') return undefined
   const text = formatMailbox(mailbox)
   const decoded = utf8(text)
-  if (decoded.length > LONGEST_ADDRESS || decoded.includes('\ufffd')) return undefined
-  return /[\u0000-\u001f\u007f]/.test(text) ? undefined : text
+  if (decoded.includes('\ufffd')) return undefined
+  const path = parseReversePath(`<${decoded}>`, ADDRESS_LIMITS)
+  return path.ok && path.value.rest === '' ? text : undefined
 }
+
+/** The same as those of addresses that come by SMTP; they keep below `LONGEST_ADDRESS`. */
+const ADDRESS_LIMITS = { localPart: LIMITS.localPart.value, domain: LIMITS.domain.value }
 
 const NO_RECIPIENTS: SubmissionProblem = {
   status: '5.1.0',
@@ -169,6 +180,14 @@ function tooManyRecipients({ mostRecipients }: SubmissionContext): SubmissionPro
   return {
     status: '5.5.3',
     text: `The message has more than ${mostRecipients} recipients, which is the limit of this host.`,
+  }
+}
+
+function badEnvironment(mailbox: Mailbox): SubmissionProblem {
+  const text = shown(utf8(formatMailbox(mailbox)))
+  return {
+    status: '5.1.7',
+    text: `The sender that the environment names (QMAILUSER, QMAILHOST and the like) cannot be used: ${text}`,
   }
 }
 
@@ -183,7 +202,10 @@ function unreadable(line: string, field: ReadField): SubmissionProblem {
 
 /** Foreign text in one line of a message to a person. */
 function shown(text: string): string {
-  const line = text.replaceAll(/\s+/g, ' ').trim()
+  const line = text
+    .replaceAll(/\s+/g, ' ')
+    .replaceAll(/[\u0000-\u001f\u007f]/g, '?')
+    .trim()
   return line.length > 200 ? `${line.slice(0, 200)}…` : line
 }
 

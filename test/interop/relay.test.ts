@@ -147,7 +147,9 @@ servers = ["127.0.0.1:${knot.port}"]
     await until(() => postern.log().match(/ delivered to=<[ab]@sunk\./g)?.length === 2, 30)
     const [text = '', ...more] = sunkTexts('pair')
     assert.deepEqual(more, [])
-    const recipients = [...text.matchAll(/^X-Rcpt-Args: <([^>]*)>/gm)].map((match) => match[1])
+    const recipients = [...text.matchAll(/^X-Rcpt-Args: <([^>]*)>/gm)].map(
+      (match) => match[1] ?? '',
+    )
     assert.deepEqual(recipients.sort(), ['a@sunk.example.test', 'b@sunk.example.test'])
     assert.match(text, /^\.a line with a dot$/m)
   })

@@ -30,6 +30,8 @@ export interface Postern {
   readonly smtpPort: number
   /** What it has logged so far. */
   readonly log: () => string
+  /** Does not read, or reads again, what it logs. */
+  readonly stallLog: (stalled: boolean) => void
   /** Pids of the running programs by name; agents are `local`. */
   readonly pids: (program: string) => readonly number[]
   readonly signal: (signal: NodeJS.Signals) => void
@@ -110,6 +112,12 @@ export async function startPostern(options: PosternOptions): Promise<Postern> {
     run,
     smtpPort: smtpPortOf(run),
     log: () => log,
+    stallLog: (stalled) => {
+      for (const stream of [child.stdout, child.stderr]) {
+        if (stalled) stream.pause()
+        else stream.resume()
+      }
+    },
     pids: (program) => pidsOf(child, program),
     signal: (signal) => child.kill(signal),
     stop: () => {

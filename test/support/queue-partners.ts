@@ -126,6 +126,8 @@ export interface ScriptedLauncher {
   readonly connection: Connection
   /** Agents started so far, by name. */
   readonly started: string[]
+  /** Tokens of agents the queue has let go. */
+  readonly dismissed: number[]
   /** Ends an agent as a crash would. */
   crash(name: string): void
   readonly alive: ReadonlyMap<string, Connection>
@@ -138,6 +140,7 @@ export async function joinLauncher(
   answer: (agent: AgentKind) => AgentAnswer = () => ({ kind: 'started' }),
 ): Promise<ScriptedLauncher> {
   const started: string[] = []
+  const dismissed: number[] = []
   const alive = new Map<string, Connection>()
   const start = async (agent: AgentKind, token: number) => {
     const [near, far] = await socketPair()
@@ -160,6 +163,11 @@ export async function joinLauncher(
         stream.end(known ? { kind: 'found' } : { kind: 'unknown', because: 'test' })
         return {}
       }
+      if (request.type === 'dismissed') {
+        dismissed.push(request.token)
+        stream.end({})
+        return {}
+      }
       const word = answer(request.agent)
       if (word.kind === 'started') {
         started.push(request.agent.name)
@@ -169,7 +177,7 @@ export async function joinLauncher(
       return {}
     },
   })
-  return { connection, started, alive, crash: (name) => alive.get(name)?.close() }
+  return { connection, started, dismissed, alive, crash: (name) => alive.get(name)?.close() }
 }
 
 export interface Submission {

@@ -4,9 +4,12 @@
  */
 
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { suite, test } from 'node:test'
+import { needs } from '../support/debian.ts'
 import type { Postern } from '../support/postern.ts'
 import {
   everydaySettings,
@@ -30,9 +33,7 @@ interface Line {
   readonly report?: string
 }
 
-const hasLogger = (process.env['PATH'] ?? '')
-  .split(delimiter)
-  .some((directory) => existsSync(join(directory, 'logger')))
+const SYSLOG = '/dev/log'
 
 async function withPostern(
   more: (directory: string) => string,
@@ -93,7 +94,7 @@ test('LG-3, LG-4: as JSON, each message is accepted once and ends once, and all 
     refuse: (recipient) => (recipient.startsWith('no') ? '550 5.1.1 no such user' : undefined),
   })
   const settings = (directory: string) =>
-    `${toFile('json')(directory)}[routes]\n"*" = "smtp://127.0.0.1:${refusing.port}"\n`
+    `${toFile('json')(directory)}[local]\npostmaster = "postmaster@postern.test"\n[routes]\n"*" = "smtp://127.0.0.1:${refusing.port}"\n`
   await withPostern(settings, async (postern, directory) => {
     const file = join(directory, 'log')
     const sent: string[] = []
@@ -111,7 +112,7 @@ test('LG-3, LG-4: as JSON, each message is accepted once and ends once, and all 
     await until(() => mailFiles(`${directory}/mail/postmaster`).length === 20, 60)
     await postern.stop()
     assertWholeStories(linesOf(file), sent)
-  }).finally(() => refusing.close())
+  }).finally(() => void refusing.close())
 })
 
 function assertWholeStories(lines: readonly Line[], sent: readonly string[]): void {
@@ -138,28 +139,99 @@ function assertWholeStories(lines: readonly Line[], sent: readonly string[]): vo
   }
 }
 
-suite('syslog', { skip: hasLogger ? false : 'needs the program logger (package bsdutils)' }, () => {
-  test('lines go to the program logger, which leaves when Postern does', () =>
-    withPostern(
-      () => '[log]\nto = "syslog"\n',
-      async (postern, directory) => {
-        const [supervisor = 0] = postern.pids('supervisor')
-        const loggers = () =>
-          readdirSync('/proc')
-            .filter((name) => /^\d+$/.test(name))
-            .map(Number)
-            .filter((pid) => isLoggerOf(pid, supervisor))
-        await until(() => loggers().length === 1, 10)
-        const [logger = 0] = loggers()
-        const before = bytesRead(logger)
-        await send(postern, 'a@sender.test', ['joe@postern.test'])
-        await until(() => mailFiles(`${directory}/mail/joe`).length === 1, 20)
-        await until(() => bytesRead(logger) > before + 100, 20)
-        assert.equal(await postern.stop(), 0)
-        await until(() => !existsSync(`/proc/${logger}`), 20)
-      },
-    ))
+test('a reader of the log that has stalled holds up no mail; afterwards it is told how much it missed', async () => {
+  const dead = await startSmtpSink({})
+  await dead.close()
+  await withPostern(
+    () => `[routes]\n"*" = "smtp://127.0.0.1:${dead.port}"\n`,
+    async (postern, directory) => {
+      postern.stallLog(true)
+      // Each of these recipients is a line: several megabytes, where nobody reads them.
+      for (let round = 0; round < 40; round += 1) {
+        const to = Array.from({ length: 500 }, (_, at) => `user${at}@far${at % 10}.test`)
+        await send(postern, 'a@sender.test', to)
+      }
+      await send(postern, 'a@sender.test', ['joe@postern.test'])
+      await until(() => mailFiles(`${directory}/mail/joe`).length === 1, 20)
+      await until(() => !queueList(postern).includes('"attempts":0'), 60)
+      postern.stallLog(false)
+      await until(() => / log-lines-lost count=\d+/.test(postern.log()), 60)
+      for (const line of postern.log().split('\n').filter(Boolean)) {
+        assert.match(line, /^\d{4}-\d\d-\d\dT[\d:.]+Z \w+(\.\d+)? \S+ [\w-]+/)
+      }
+    },
+  )
 })
+
+function queueList(postern: Postern): string {
+  const words = ['queue', 'list', '--json', '--config', postern.config]
+  const bin = join(import.meta.dirname, '../../bin/postern')
+  const done = spawnSync(bin, words, { encoding: 'utf8', maxBuffer: 100_000_000 })
+  assert.equal(done.status, 0, done.stderr)
+  return done.stdout
+}
+
+/** Where there is no syslog daemon, this listens in its place and writes down what it hears. */
+async function startSyslog(file: string): Promise<() => Promise<void>> {
+  if (existsSync(SYSLOG)) return () => Promise.resolve()
+  const words = ['-u', `UNIX-RECV:${SYSLOG},mode=666`, `CREATE:${file}`]
+  const child = spawn('socat', words, { stdio: 'ignore' })
+  await until(() => existsSync(SYSLOG), 10)
+  return async () => {
+    child.kill()
+    await once(child, 'exit')
+    rmSync(SYSLOG, { force: true })
+  }
+}
+
+async function whyNoSyslog(): Promise<string | false> {
+  const hasLogger = (process.env['PATH'] ?? '')
+    .split(delimiter)
+    .some((directory) => existsSync(join(directory, 'logger')))
+  if (!hasLogger) return 'needs the program logger (package bsdutils)'
+  if (existsSync(SYSLOG)) return false
+  if (process.getuid?.() !== 0)
+    return `needs a syslog daemon at ${SYSLOG}, or root to stand in for it`
+  return (await needs('socat')) ?? false
+}
+
+suite('syslog', { skip: await whyNoSyslog() }, () => {
+  test('lines go to syslog through the program logger, which leaves when Postern does', async () => {
+    const place = makeDirectory()
+    const heard = join(place, 'heard')
+    const endSyslog = await startSyslog(heard)
+    try {
+      await withPostern(
+        () => '[log]\nto = "syslog"\n',
+        async (postern, directory) => {
+          const [supervisor = 0] = postern.pids('supervisor')
+          const [logger = 0] = loggersOf(supervisor)
+          const before = bytesRead(logger)
+          const id = await send(postern, 'a@sender.test', ['joe@postern.test'])
+          await until(() => mailFiles(`${directory}/mail/joe`).length === 1, 20)
+          await until(() => bytesRead(logger) > before + 100, 20)
+          if (existsSync(heard)) {
+            await until(() => textOf(heard).includes(` queue ${id} ended`), 20)
+            // Facility mail (2), severity informational (6): RFC 3164 section 4.1.1.
+            assert.match(textOf(heard), new RegExp(`<22>.* postern: .* queue ${id} accepted `))
+          }
+          assert.equal(await postern.stop(), 0)
+          await until(() => !existsSync(`/proc/${logger}`), 20)
+        },
+      )
+    } finally {
+      await endSyslog()
+      removeDirectory(place)
+    }
+  })
+})
+
+function loggersOf(supervisor: number): readonly number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => isLoggerOf(pid, supervisor))
+}
 
 function isLoggerOf(pid: number, parent: number): boolean {
   try {

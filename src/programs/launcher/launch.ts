@@ -2,41 +2,46 @@
  * Answers the queue: may this account have mail, and a connection to an agent, please.
  *
  * An agent's connection is on its way to the queue before the answer is. Only so many agents live at
- * once; each leaves when the queue closes its connection.
+ * once, and two of one owner: the second for the time until the first has left.
  */
 
-import type { ChildProcess } from 'node:child_process'
-import { Socket } from 'node:net'
 import type { AccountAnswer, AgentAnswer, AgentRequest } from '../../contracts/account.ts'
 import { launcherRequest } from '../../contracts/account.ts'
-import type { Handover } from '../../contracts/supervision.ts'
-import { handOver } from '../../io/child.ts'
+import type { AgentProcesses } from '../../io/agent-processes.ts'
+import { passOn } from '../../io/agent-processes.ts'
 import type { Stream } from '../../io/connection.ts'
-import type { Log } from '../../io/log.ts'
-import type { Planner } from './agents.ts'
+import type { Plan, Planner } from './agents.ts'
 import { deferred, findOwner, planAgent, startAgent } from './agents.ts'
+
+const MOST_OF_ONE_OWNER = 2
 
 export class Launcher {
   readonly #planner: () => Planner
   readonly #code: string
-  readonly #log: Log
-  readonly #alive = new Set<ChildProcess>()
+  readonly #agents: AgentProcesses
   /** Requests that have a place among the living and no process yet. */
   #starting = 0
 
   /** `code` is the directory of the bundles. */
-  constructor(planner: () => Planner, code: string, log: Log) {
+  constructor(planner: () => Planner, code: string, agents: AgentProcesses) {
     this.#planner = planner
     this.#code = code
-    this.#log = log
+    this.#agents = agents
   }
 
   async answer(stream: Stream, head: unknown): Promise<void> {
     const request = launcherRequest(head)
     if (!request.ok) return stream.cancel()
     const { value } = request
-    const asked = value.type === 'account' ? this.#account(value.name) : this.#agent(value)
-    stream.end(await asked)
+    switch (value.type) {
+      case 'account':
+        return stream.end(await this.#account(value.name))
+      case 'agent':
+        return stream.end(await this.#agent(value))
+      case 'dismissed':
+        this.#agents.dismiss(value.token)
+        return stream.end({})
+    }
   }
 
   async #account(name: string): Promise<AccountAnswer> {
@@ -49,42 +54,30 @@ export class Launcher {
 
   async #agent({ agent, token }: AgentRequest): Promise<AgentAnswer> {
     const planner = this.#planner()
-    if (this.#alive.size + this.#starting >= planner.settings.agents) {
+    if (this.#agents.size + this.#starting >= planner.settings.agents) {
       return deferred('4.3.2', 'as many agents as the settings allow are at work')
     }
     this.#starting += 1
     try {
       const plan = await planAgent(agent, planner)
       if (plan.kind !== 'plan') return plan
+      const owner = ownerOf(plan)
+      if (this.#agents.countOf(owner) >= MOST_OF_ONE_OWNER) {
+        return deferred('4.3.2', 'two agents of this owner have not ended yet')
+      }
       const child = startAgent(plan, this.#code)
-      this.#watch(child, agent.name)
-      if (await give(child, { handover: 'agent', token })) return { kind: 'started' }
+      this.#agents.add(child, { token, owner, name: agent.name })
+      if (await passOn(child, token)) return { kind: 'started' }
       child.kill('SIGKILL')
       return deferred('4.3.0', 'its agent could not be started')
     } finally {
       this.#starting -= 1
     }
   }
-
-  #watch(child: ChildProcess, name: string): void {
-    const end = (how: string | undefined) => {
-      this.#alive.delete(child)
-      const fields = { name, pid: child.pid, how }
-      if (how !== undefined) this.#log.write({ event: 'agent-failed', fields })
-    }
-    this.#alive.add(child)
-    child.on('error', (error) => end(error.message))
-    child.on('exit', (code, signal) =>
-      end(code === 0 ? undefined : (signal ?? `exit code ${code}`)),
-    )
-  }
 }
 
-/** The agent's connection to the supervisor, which passes it on. */
-function give(agent: ChildProcess, what: Handover): Promise<boolean> {
-  const socket = agent.stdio[3]
-  return new Promise((resolve) => {
-    if (agent.pid === undefined || !(socket instanceof Socket)) resolve(false)
-    else if (!handOver(process, what, socket, (error) => resolve(error === null))) resolve(false)
-  })
+/** What agents of one owner are counted under. Groups of virtual mailboxes may share an account. */
+function ownerOf({ agent, identity }: Plan): string {
+  const { kind, name } = agent
+  return `${kind} ${kind === 'mailboxes' ? name : (identity?.uid ?? name)}`
 }

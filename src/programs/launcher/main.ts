@@ -4,6 +4,8 @@
 
 import type { LauncherSettings } from '../../contracts/settings.ts'
 import { openAccounts } from '../../io/accounts.ts'
+import { AgentProcesses } from '../../io/agent-processes.ts'
+import { systemClock } from '../../io/clock.ts'
 import { currentAccount, lookUpGroup } from '../../io/privilege.ts'
 import { beginProgram, connectionToQueue } from '../../io/program.ts'
 import { Launcher } from './launch.ts'
@@ -11,9 +13,11 @@ import { Launcher } from './launch.ts'
 const program = await beginProgram<LauncherSettings>()
 const { release, separated } = program.beginning
 let { settings } = program.beginning
+const agents = new AgentProcesses(systemClock, program.log)
+const leave = () => void agents.end().then(() => process.exit(0))
 program.handle({
   onSettings: (given) => (settings = given),
-  onFinish: () => process.exit(0),
+  onFinish: leave,
 })
 process.on('disconnect', () => process.exit(0))
 
@@ -22,7 +26,7 @@ const onlyAccount = separated ? undefined : currentAccount()
 const mailGroup = await lookUpGroup('mail')
 const mailGid = mailGroup.kind === 'found' ? mailGroup.value : undefined
 const planner = () => ({ release, settings, accounts, onlyAccount, mailGid })
-const launcher = new Launcher(planner, import.meta.dirname, program.log)
+const launcher = new Launcher(planner, import.meta.dirname, agents)
 connectionToQueue('launcher', {
   self: { release, program: 'launcher' },
   onOpen: (stream, head) => {
@@ -30,5 +34,5 @@ connectionToQueue('launcher', {
     return {}
   },
   onHello: () => program.ready(),
-  onLost: () => process.exit(0),
+  onLost: leave,
 })

@@ -21,6 +21,9 @@ const MEANINGS: Readonly<Record<string, readonly [TemporaryStatus, string]>> = {
   FOREIGN: ['4.7.0', 'the mailbox in the mail spool belongs to another user, or has two names'],
   NOT_A_FILE: ['4.7.0', 'the mailbox is not a regular file'],
   ENXIO: ['4.7.0', 'the mailbox is not a regular file'],
+  // What an address makes too long is refused by the routing; this is the host's own doing.
+  ENAMETOOLONG: ['4.3.5', 'the name of the mailbox, or of a file in it, is too long for its disk'],
+  EXDEV: ['4.3.5', 'directories of the mailbox (tmp and new) are on different disks'],
   ENOLCK: ['4.2.0', 'the mailbox cannot be locked'],
   ERR_NATIVE_MISSING: ['4.3.0', 'koffi, which locks and syncs files, cannot be loaded'],
 }

@@ -27,17 +27,24 @@ export type DoorName = keyof typeof DOOR_FILES
 const EX_UNAVAILABLE = 69
 const EX_NOPERM = 77
 const LONGEST_ANSWER = 1_048_576
+/** Milliseconds until a question gets its first word; what follows may wait for whoever reads it. */
+const FIRST_WORD = 10_000
 /** Acting upon a million recipients takes its time. */
 const SILENCE = 600_000
+const NO_ANSWER =
+  'Postern has not answered in time: its queue is being started, or is stuck. Its log says why; then ask again.'
 
+/** `patience`: milliseconds until the first word, where the usual time does not fit. */
 export async function ask(
-  door: { readonly run: string; readonly name: DoorName },
+  door: { readonly run: string; readonly name: DoorName; readonly patience?: number },
   request: ControlRequest,
   onItem: (item: ControlItem) => void | Promise<void> = () => undefined,
 ): Promise<Result<Done, Trouble>> {
   const path = join(door.run, DOOR_FILES[door.name])
   const socket = connect(path)
-  socket.setTimeout(SILENCE, () => socket.destroy(new Error('no answer for ten minutes')))
+  const acts = request.type === 'retry' || request.type === 'remove'
+  const patience = acts ? SILENCE : (door.patience ?? FIRST_WORD)
+  socket.setTimeout(patience, () => socket.destroy(new Error(NO_ANSWER)))
   try {
     await once(socket, 'connect')
     socket.write(formatJsonLine(request))
@@ -55,6 +62,7 @@ async function readAnswer(
 ): Promise<Result<Done, Trouble>> {
   const lines = new LineReader(LONGEST_ANSWER)
   for await (const bytes of socket) {
+    socket.setTimeout(SILENCE)
     const complete = lines.read(bytes as Buffer)
     if (complete === undefined) break
     for (const line of complete) {

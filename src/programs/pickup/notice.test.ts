@@ -23,3 +23,8 @@ test('a notice says why, and quotes the message as harmless text in LF form', ()
   assert.doesNotMatch(text, /[\r\0]/)
   assert.ok(text.endsWith('\n'))
 })
+
+test('a reason with control characters in it does not keep the notice from being taken', () => {
+  const problem = { status: '5.1.3', text: 'no such: a\0\rb' } as const
+  assert.doesNotMatch(formatNotice({ ...FACTS, problem }).toString(), /[\r\0]/)
+})

@@ -52,7 +52,8 @@ Please correct it and send it again.
 
 `
   const end = facts.cut ? '\n--- (the rest is left out here, and has not been kept)\n' : ''
-  return Buffer.concat([Buffer.from(head), harmless(facts.firstPart), Buffer.from(end)])
+  const parts = [Buffer.from(head), facts.firstPart, Buffer.from(end)]
+  return Buffer.concat(parts.map(harmless))
 }
 
 /** UTF-8 text in LF form, whatever it was. */

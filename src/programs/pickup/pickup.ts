@@ -4,9 +4,10 @@
  *     found → judged → backlog → taken → accepted or returned: removed
  *                                      → deferred: postponed, found again later
  *
- * While the queue defers (its disk is full, it is restarting), new files wait as well: the pause doubles
- * with each deferral in a row and ends with the first success. Whatever is forgotten for lack of room is
- * found again by the next scan, so no list here need hold everything.
+ * Each file is postponed by itself, for longer each time. Only while the queue takes nothing from anybody
+ * (its disk is full, it is going down) new files wait as well: the pause doubles with each such answer in
+ * a row and ends with the first success. Nothing about one file makes others wait. Whatever is forgotten
+ * for lack of room is found again by the next scan, so no list here need hold everything.
  */
 
 import type { Clock } from '../../io/clock.ts'
@@ -193,7 +194,11 @@ export class Pickup {
 
   async #settle(name: string, file: OpenedFile, taken: Taken): Promise<void> {
     if (taken.kind === 'foreign') return this.#turnAway(name, file.uid, taken)
-    if (taken.kind === 'deferred') return this.#postpone(name, taken.why)
+    if (taken.kind === 'deferred') {
+      this.#postpone(name, taken.why)
+      if (taken.everybody) this.#pause()
+      return
+    }
     this.#deferrals = 0
     this.#pausedUntil = 0
     this.#postponed.delete(name)
@@ -226,11 +231,19 @@ export class Pickup {
     const { clock, log } = this.#options
     const times = (this.#postponed.get(name)?.times ?? 0) + 1
     const wait = Math.min(LONGEST_POSTPONEMENT, FIRST_PAUSE * 2 ** Math.min(times, 20))
-    if (this.#postponed.size >= MOST_POSTPONED) this.#postponed.clear()
+    this.#makeRoom(name)
     this.#postponed.set(name, { until: clock.now() + wait, times })
     log.write({ event: 'left-for-later', fields: { name, why, retryInSeconds: wait / 1_000 } })
     clock.after(wait, () => this.notice(name))
-    this.#pause()
+  }
+
+  /** The oldest is forgotten, and so found again by the next scan. */
+  #makeRoom(name: string): void {
+    this.#postponed.delete(name)
+    const [oldest] = this.#postponed.keys()
+    if (oldest !== undefined && this.#postponed.size >= MOST_POSTPONED) {
+      this.#postponed.delete(oldest)
+    }
   }
 
   #pause(): void {

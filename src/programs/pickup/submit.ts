@@ -10,12 +10,9 @@ import type {
   SubmissionAnswer,
   SubmissionCommit,
 } from '../../contracts/submission.ts'
-import {
-  MOST_RECIPIENTS_IN_BATCH,
-  submissionAnswer,
-  submissionOpened,
-} from '../../contracts/submission.ts'
+import { submissionAnswer, submissionOpened } from '../../contracts/submission.ts'
 import type { Connection, Stream } from '../../io/connection.ts'
+import { batchesOf } from './outgoing.ts'
 
 export interface Submission {
   readonly size: number
@@ -65,10 +62,7 @@ export async function submit(
 
 /** False if the queue has answered before it has all. */
 async function sendContent(stream: Stream, submission: Submission): Promise<boolean> {
-  const { recipients } = submission
-  for (let from = 0; from < recipients.length; from += MOST_RECIPIENTS_IN_BATCH) {
-    stream.record({ recipients: recipients.slice(from, from + MOST_RECIPIENTS_IN_BATCH) })
-  }
+  for (const batch of batchesOf(submission.recipients)) stream.record(batch)
   for await (const piece of submission.content) {
     if (!(await stream.write(piece))) return false
   }

@@ -3,10 +3,12 @@
  *
  * A message that may never be sent is given back before its file goes: a notice is queued first. Device,
  * inode and change time are the idempotency key of both, so that a crash between the queue's
- * commit and the removal of the file repeats nothing.
+ * commit and the removal of the file repeats nothing. What the queue has not taken for days is given back
+ * too: nothing lies here for ever.
  */
 
 import type { DropLimits, DropProblem, Invocation } from '../../contracts/drop-file.ts'
+import type { TemporaryStatus } from '../../contracts/outcome.ts'
 import type { PickupSettings } from '../../contracts/settings.ts'
 import type { SubmissionAnswer, SubmissionCommit } from '../../contracts/submission.ts'
 import type { Connection } from '../../io/connection.ts'
@@ -21,6 +23,7 @@ import type { OpenedFile } from './drop-directory.ts'
 import type { ContentProblem, DropMessage } from './drop-message.ts'
 import { MessageReader, readAt, readDropMessage } from './drop-message.ts'
 import { formatNotice, NOTICE_QUOTES } from './notice.ts'
+import { concernsEverybody, contractProblem } from './outgoing.ts'
 import { submit } from './submit.ts'
 
 export interface TakeContext {
@@ -35,8 +38,19 @@ export interface TakeContext {
 export type Taken =
   | { readonly kind: 'accepted'; readonly queueId: string; readonly sender: string }
   | { readonly kind: 'returned'; readonly queueId: string; readonly why: string }
-  | { readonly kind: 'deferred'; readonly why: string }
+  | Deferred
   | { readonly kind: 'foreign'; readonly why: string; readonly remove: boolean }
+
+interface Deferred {
+  readonly kind: 'deferred'
+  readonly why: string
+  /** The queue takes nothing from anybody now. */
+  readonly everybody: boolean
+}
+
+/** A message the queue has not taken for so long is given back to its submitter. */
+export const GIVEN_BACK_AFTER_DAYS = 5
+const DAY = 86_400_000
 
 /** Bytes of a file in front of its message: arguments are limited by the system, to 2 MB on Linux. */
 const LONGEST_HEAD = 4_194_304
@@ -46,10 +60,36 @@ export async function take(file: OpenedFile, context: TakeContext): Promise<Take
   const dropLimits: DropLimits = { head: LONGEST_HEAD, recipients: limits.recipientsPerMessage }
   const message = await readDropMessage(file.handle, file.size, dropLimits)
   if (!message.ok) return takeBroken(file, message.problem, context)
-  const sent = await send(file, message.value, context)
+  const sent = await send(file, message.value, context).catch(unsent)
   if (sent.kind === 'accepted') return sent
-  if (sent.kind === 'deferred') return { kind: 'deferred', why: sent.text }
-  return giveBack(file, { problem: sent, message: message.value }, context)
+  if (sent.kind === 'failed') {
+    return giveBack(file, { problem: sent, message: message.value }, context)
+  }
+  const problem = expired(file, sent, context.now())
+  if (problem === undefined) return deferredOf(sent, file.size)
+  return giveBack(file, { problem, message: message.value }, context)
+}
+
+/** It could not be read, for one. */
+function unsent(error: unknown): Sent {
+  return { kind: 'deferred', status: '4.3.0', text: (error as Error).message }
+}
+
+/** The owner of a file cannot make it older than it is. */
+function expired(
+  { status }: OpenedFile,
+  last: { readonly text: string },
+  now: number,
+): SubmissionProblem | undefined {
+  if (now - status.changedAt <= GIVEN_BACK_AFTER_DAYS * DAY) return undefined
+  return {
+    status: '5.4.7',
+    text: `For ${GIVEN_BACK_AFTER_DAYS} days it could not be taken into the queue. The last reason: ${last.text}`,
+  }
+}
+
+function deferredOf({ status, text }: NotNow, size: number, why = `${status} ${text}`): Deferred {
+  return { kind: 'deferred', why, everybody: concernsEverybody(status, size) }
 }
 
 /** What is not of our kind was never accepted from anybody; what is, but broken, goes back. */
@@ -64,9 +104,14 @@ async function takeBroken(
   return giveBack(file, { problem: { status: '5.6.0', text } }, context)
 }
 
+interface NotNow {
+  readonly kind: 'deferred'
+  readonly status: TemporaryStatus
+  readonly text: string
+}
 type Sent =
   | { readonly kind: 'accepted'; readonly queueId: string; readonly sender: string }
-  | { readonly kind: 'deferred'; readonly text: string }
+  | NotNow
   | ({ readonly kind: 'failed' } & SubmissionProblem)
 
 async function send(file: OpenedFile, message: DropMessage, context: TakeContext): Promise<Sent> {
@@ -84,7 +129,9 @@ async function send(file: OpenedFile, message: DropMessage, context: TakeContext
     mostRecipients: limits.recipientsPerMessage,
   })
   if (!completed.ok) return failed(completed.problem)
-  if (completed.value.bodyStart > LIMITS.header.value) {
+  // Completed, it may have become longer than it came.
+  const longest = Math.max(completed.value.bodyStart, completed.value.header.length)
+  if (longest > LIMITS.header.value) {
     return failed(badContent('the header is too long'))
   }
   const body = first.subarray(completed.value.bodyStart)
@@ -108,6 +155,11 @@ async function sendCompleted(
   const hops = new HopCounter()
   hops.read(completed.header)
   if (hops.hops + message.invocation.hops > context.settings.limits.hops) return failed(LOOPING)
+  const problem = contractProblem(
+    completed.recipients,
+    commitOf(file, sending, { context, queueId: '' }),
+  )
+  if (problem !== undefined) return failed(unfit(problem))
   const answer = await submit(context.connection, {
     size: message.end - message.start,
     recipients: completed.recipients,
@@ -154,10 +206,8 @@ function receivedField(uid: number, queueId: string, context: TakeContext): stri
 }
 
 function sentOf(answer: SubmissionAnswer | undefined, sender: string): Sent {
-  if (answer === undefined) return { kind: 'deferred', text: 'given up' }
-  if (answer.kind === 'accepted') return { ...answer, sender }
-  if (answer.kind === 'failed') return answer
-  return { kind: 'deferred', text: `${answer.status} ${answer.text}` }
+  if (answer === undefined) return GIVEN_UP
+  return answer.kind === 'accepted' ? { ...answer, sender } : answer
 }
 
 /** Queues a notice: to the submitter's account, or where that is refused, to the postmaster. */
@@ -169,14 +219,18 @@ async function giveBack(
   const { hostname } = context.settings
   const invocation: Partial<Invocation> = failure.message?.invocation ?? {}
   const account = accountOf({ ...invocation }, file.uid)
-  let why = failure.problem.text
+  let deferred: Deferred = { kind: 'deferred', why: failure.problem.text, everybody: false }
   for (const name of [account, 'postmaster']) {
-    const answer = await submitNotice(file, { ...failure, to: `${name}@${hostname}` }, context)
-    if (answer?.kind === 'accepted') return { kind: 'returned', queueId: answer.queueId, why }
-    why = `${failure.problem.text} The notice to ${name}: ${answer?.text ?? 'given up'}`
-    if (answer?.kind !== 'failed') break
+    const to = `${name}@${hostname}`
+    const answer = (await submitNotice(file, { ...failure, to }, context)) ?? GIVEN_UP
+    if (answer.kind === 'accepted') {
+      return { kind: 'returned', queueId: answer.queueId, why: deferred.why }
+    }
+    const why = `${failure.problem.text} The notice to ${name}: ${answer.text}`
+    if (answer.kind === 'deferred') return deferredOf(answer, 0, why)
+    deferred = { ...deferred, why }
   }
-  return { kind: 'deferred', why }
+  return deferred
 }
 
 async function submitNotice(
@@ -235,3 +289,10 @@ const LOOPING: SubmissionProblem = {
   status: '5.4.6',
   text: 'The message has passed through too many hosts; it is going in circles.',
 }
+
+function unfit(problem: string): SubmissionProblem {
+  return { status: '5.6.0', text: `The message cannot be handed to the queue: ${problem}.` }
+}
+
+/** The message was found unfit while it was being sent, or the queue went away. */
+const GIVEN_UP: NotNow = { kind: 'deferred', status: '4.3.0', text: 'given up' }

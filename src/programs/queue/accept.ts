@@ -4,9 +4,10 @@
  * Nothing is kept here but what has no place yet: the first recipients, until it is known whether
  * they are so many that they wait in a lane for such. The submitter is granted more only as the store
  * has taken what it sent. A submission that breaks its contract is refused and leaves nothing.
+ *
+ * What it is refused for: refusals.ts. How much may arrive at once: room.ts.
  */
 
-import type { PermanentStatus, TemporaryStatus } from '../../contracts/outcome.ts'
 import type {
   NewRecipient,
   SubmissionAnswer,
@@ -14,49 +15,71 @@ import type {
   SubmissionHead,
 } from '../../contracts/submission.ts'
 import { recipientBatch, submissionCommit } from '../../contracts/submission.ts'
+import type { Alarm } from '../../io/clock.ts'
 import type { Stream, StreamListener } from '../../io/connection.ts'
 import { DOUBLE_BOUNCE } from '../../policy/bounce.ts'
 import { BULK_RECIPIENTS, laneFor } from '../../policy/fairness.ts'
 import { route } from '../../policy/routing.ts'
 import { NULL_SENDER } from '../../protocol/address/mailbox.ts'
 import { laneOf } from './batches.ts'
+import type { Refusal } from './refusals.ts'
+import {
+  BAD_RECIPIENT,
+  deferred,
+  isRecipient,
+  malformed,
+  NOT_LF_FORM,
+  refusalOf,
+  SHORTAGE,
+  STOPPING,
+  TOO_BIG,
+  TOO_MANY_RECIPIENTS,
+  TOO_SLOW,
+} from './refusals.ts'
+import type { Berth, Submitter } from './room.ts'
+import { Room } from './room.ts'
 import type { Arrival, QueueId } from './store/store.ts'
 import { StoreFull } from './store/store.ts'
 import type { Surroundings } from './surroundings.ts'
 
-type Refusal = Exclude<SubmissionAnswer, { kind: 'accepted' }>
-
-const MOST_ARRIVALS = 1_000
+const CR = 0x0d
+const NUL = 0
 /** Header fields put in front do not count against the size a sender may send. */
 const SIZE_SLACK = 65_536
-const FREE_BYTES_MEMORY = 1_000
+/** Milliseconds without a byte or a recipient, after which an arrival is given up. */
+const LONGEST_IDLE = 600_000
 
 export class Acceptor {
   readonly #surroundings: Surroundings
   readonly #onMail: (lanes: Iterable<string>) => void
   readonly #open = new Set<Submission>()
-  #free: { readonly at: number; readonly bytes: number | undefined } | undefined
-  #asking = false
+  readonly #room: Room
   #stopped = false
 
   constructor(surroundings: Surroundings, onMail: (lanes: Iterable<string>) => void) {
     this.#surroundings = surroundings
     this.#onMail = onMail
+    this.#room = new Room(surroundings)
   }
 
   get open(): number {
     return this.#open.size
   }
 
-  accept(stream: Stream, head: SubmissionHead): StreamListener {
-    const refusal = this.#refusalAtDoor(head)
-    if (refusal !== undefined) {
-      stream.end(refusal)
+  accept(stream: Stream, head: SubmissionHead, submitter: Submitter): StreamListener {
+    const berth = this.#refusalAtDoor(head) ?? this.#room.enter(submitter, head.announcedSize)
+    if (typeof berth === 'string' || 'kind' in berth) {
+      stream.end(typeof berth === 'string' ? SHORTAGE[berth] : berth)
       return {}
     }
     const submission = new Submission(stream, this.#surroundings, {
+      room: this.#room,
+      berth,
       onMail: this.#onMail,
-      onOver: () => this.#open.delete(submission),
+      onOver: () => {
+        this.#room.leave(berth)
+        this.#open.delete(submission)
+      },
     })
     this.#open.add(submission)
     return submission.listener()
@@ -70,34 +93,22 @@ export class Acceptor {
 
   #refusalAtDoor({ announcedSize = 0 }: SubmissionHead): Refusal | undefined {
     if (this.#stopped) return STOPPING
-    if (this.#open.size >= MOST_ARRIVALS) return deferred('4.3.2', 'too many messages at once')
-    const { limits } = this.#surroundings.settings()
-    if (announcedSize > limits.messageSize + SIZE_SLACK) return TOO_BIG
-    const free = this.#freeBytes()
-    return free !== undefined && free - announcedSize < limits.diskFree ? DISK_FULL : undefined
+    const { messageSize } = this.#surroundings.settings().limits
+    return announcedSize > messageSize + SIZE_SLACK ? TOO_BIG : undefined
   }
+}
 
-  /** What was free a moment ago; asks anew when that is long enough past. */
-  #freeBytes(): number | undefined {
-    const { clock, freeBytes } = this.#surroundings
-    const now = clock.now()
-    if (!this.#asking && (this.#free === undefined || now - this.#free.at >= FREE_BYTES_MEMORY)) {
-      this.#asking = true
-      void freeBytes()
-        .then((bytes) => (this.#free = { at: clock.now(), bytes }))
-        .finally(() => (this.#asking = false))
-    }
-    return this.#free?.bytes
-  }
+interface Owner {
+  readonly room: Room
+  readonly berth: Berth
+  readonly onMail: (lanes: Iterable<string>) => void
+  readonly onOver: () => void
 }
 
 class Submission {
   readonly #stream: Stream
   readonly #surroundings: Surroundings
-  readonly #owner: {
-    readonly onMail: (lanes: Iterable<string>) => void
-    readonly onOver: () => void
-  }
+  readonly #owner: Owner
   readonly #arrival: Arrival
   readonly #lanes = new Set<string>()
   /** Recipients not yet handed to the store; absent once the message is known to be for many. */
@@ -109,15 +120,19 @@ class Submission {
   #steps: Promise<void> = Promise.resolve()
   #phase: 'arriving' | 'committing' | 'over' = 'arriving'
 
-  constructor(
-    stream: Stream,
-    surroundings: Surroundings,
-    owner: { readonly onMail: (lanes: Iterable<string>) => void; readonly onOver: () => void },
-  ) {
+  #isAsking = false
+  /** When something last came, and the alarm that looks whether that is long ago. */
+  #movedAt: number
+  #idle: Alarm
+
+  constructor(stream: Stream, surroundings: Surroundings, owner: Owner) {
     this.#stream = stream
     this.#surroundings = surroundings
     this.#owner = owner
     this.#arrival = surroundings.store.arrive()
+    this.#movedAt = surroundings.clock.now()
+    this.#idle = surroundings.clock.after(LONGEST_IDLE, () => this.#lookIfIdle())
+    this.#askForRoom()
   }
 
   listener(): StreamListener {
@@ -141,11 +156,14 @@ class Submission {
 
   #takeData(bytes: Buffer): void {
     if (this.#phase !== 'arriving') return
+    this.#movedAt = this.#surroundings.clock.now()
     this.#size += bytes.length
     if (bytes.includes(CR) || bytes.includes(NUL)) return this.refuse(NOT_LF_FORM)
     if (this.#size > this.#surroundings.settings().limits.messageSize + SIZE_SLACK) {
       return this.refuse(TOO_BIG)
     }
+    const { room, berth } = this.#owner
+    if (room.take(berth, bytes.length)) this.#askForRoom()
     this.#step(async () => {
       await this.#arrival.write(bytes)
       this.#stream.grant(bytes.length)
@@ -154,10 +172,11 @@ class Submission {
 
   #takeRecipients(value: unknown): void {
     if (this.#phase !== 'arriving') return
+    this.#movedAt = this.#surroundings.clock.now()
     const batch = recipientBatch(value)
     if (!batch.ok) return this.refuse(malformed(batch.problem))
     const { recipients } = batch.value
-    if (!recipients.every(isCleanRecipient)) return this.refuse(BAD_RECIPIENT)
+    if (!recipients.every(isRecipient)) return this.refuse(BAD_RECIPIENT)
     this.#recipients += recipients.length
     const { recipientsPerMessage } = this.#surroundings.settings().limits
     if (this.#recipients > recipientsPerMessage) return this.refuse(TOO_MANY_RECIPIENTS)
@@ -187,7 +206,7 @@ class Submission {
     if (this.#phase !== 'arriving') return
     const request = submissionCommit(value)
     if (!request.ok) return this.refuse(malformed(request.problem))
-    const refusal = refusalOf(request.value) ?? (this.#recipients === 0 ? NO_RECIPIENTS : undefined)
+    const refusal = refusalOf(request.value, this.#recipients, this.#owner.berth.submitter.program)
     if (refusal !== undefined) return this.refuse(refusal)
     this.#addEarly()
     this.#phase = 'committing'
@@ -197,12 +216,47 @@ class Submission {
   async #store(request: SubmissionCommit): Promise<void> {
     const now = this.#surroundings.clock.now()
     const reversePath = request.reversePath === DOUBLE_BOUNCE ? NULL_SENDER : request.reversePath
-    const queueId = await this.#arrival.commit({ ...request, reversePath, now })
-    this.#phase = 'over'
-    this.#owner.onOver()
+    const queueId = await this.#arrival.commit({
+      ...request,
+      ...this.#keyOf(request),
+      reversePath,
+      now,
+    })
+    this.#close()
     this.#stream.end({ kind: 'accepted', queueId } satisfies SubmissionAnswer)
     this.#tellAccepted(queueId, request)
     this.#owner.onMail(this.#lanes)
+  }
+
+  /** Each program has keys of its own: none can guess at another's. */
+  #keyOf({ idempotencyKey }: SubmissionCommit): { readonly idempotencyKey?: string } {
+    if (idempotencyKey === undefined) return {}
+    return { idempotencyKey: `${this.#owner.berth.submitter.program} ${idempotencyKey}` }
+  }
+
+  #close(): void {
+    this.#phase = 'over'
+    this.#idle.cancel()
+    this.#owner.onOver()
+  }
+
+  #askForRoom(): void {
+    if (this.#isAsking) return
+    this.#isAsking = true
+    const { room, berth } = this.#owner
+    this.#step(async () => {
+      const shortage = await room.allow(berth)
+      this.#isAsking = false
+      if (shortage !== undefined) this.#failWith(SHORTAGE[shortage])
+    })
+  }
+
+  #lookIfIdle(): void {
+    if (this.#phase !== 'arriving') return
+    const { clock } = this.#surroundings
+    const left = this.#movedAt + LONGEST_IDLE - clock.now()
+    if (left <= 0) this.refuse(TOO_SLOW)
+    else this.#idle = clock.after(left, () => this.#lookIfIdle())
   }
 
   /** Runs after the steps before it; a failed store fails this submission too. */
@@ -213,16 +267,20 @@ class Submission {
   }
 
   #failed(error: unknown): void {
-    this.#phase = 'arriving'
-    if (error instanceof StoreFull) return this.refuse(DISK_FULL)
-    this.refuse(deferred('4.3.0', 'the queue cannot be written'))
+    if (error instanceof StoreFull) return this.#failWith(SHORTAGE.disk)
+    this.#failWith(deferred('4.3.0', 'the queue cannot be written'))
     this.#surroundings.onStoreFailure(error)
+  }
+
+  /** Before the store has taken it: also what waits to be committed can still be refused. */
+  #failWith(refusal: Refusal): void {
+    if (this.#phase === 'committing') this.#phase = 'arriving'
+    this.refuse(refusal)
   }
 
   #abort(): void {
     if (this.#phase !== 'arriving') return
-    this.#phase = 'over'
-    this.#owner.onOver()
+    this.#close()
     this.#steps = this.#steps
       .then(() => this.#arrival.abort())
       .catch((error: unknown) => {
@@ -255,44 +313,4 @@ class Submission {
   ): void {
     this.#surroundings.log.write({ event, queueId, fields })
   }
-}
-
-const CR = 0x0d
-const NUL = 0
-
-function deferred(status: TemporaryStatus, text: string): Refusal {
-  return { kind: 'deferred', status, text }
-}
-
-function failed(status: PermanentStatus, text: string): Refusal {
-  return { kind: 'failed', status, text }
-}
-
-const STOPPING = deferred('4.3.2', 'the system is going down')
-const DISK_FULL = deferred('4.3.1', 'not enough room on the disk')
-const TOO_BIG = failed('5.3.4', 'the message is too big')
-const NOT_LF_FORM = failed('5.6.0', 'the message holds a CR or a NUL')
-const BAD_RECIPIENT = failed('5.1.3', 'a recipient address holds a control character')
-const BAD_SENDER = failed('5.1.7', 'the sender address holds a control character')
-const NO_RECIPIENTS = failed('5.5.1', 'the message has no recipients')
-const TOO_MANY_RECIPIENTS = failed('5.5.3', 'the message has too many recipients')
-
-/** A program that breaks the contract may be old, broken or taken over: none is the message's fault. */
-function malformed(problem: string): Refusal {
-  return deferred('4.3.0', `malformed submission: ${problem}`.slice(0, 500))
-}
-
-function refusalOf({ reversePath, prepend, envelopeId, origin }: SubmissionCommit) {
-  if (hasControls(reversePath)) return BAD_SENDER
-  if (/[\r\0]/.test(prepend) || (prepend !== '' && !prepend.endsWith('\n'))) return NOT_LF_FORM
-  if (envelopeId !== undefined && hasControls(envelopeId)) return malformed('envelope id')
-  return origin.via === 'report' ? malformed('reports are made by the queue') : undefined
-}
-
-function isCleanRecipient({ address, originalRecipient = '' }: NewRecipient): boolean {
-  return address !== '' && !hasControls(address) && !hasControls(originalRecipient)
-}
-
-function hasControls(text: string): boolean {
-  return /[\u0000-\u001f\u007f]/.test(text)
 }

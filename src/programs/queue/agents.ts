@@ -6,21 +6,25 @@
  * at once: the idle one used longest ago leaves for a new one, and where none is idle the one that
  * has lived longest takes nothing new, so that everybody's turn comes. A refusal is remembered for
  * a moment, so that what waits behind it is not asked about message by message.
+ *
+ * An agent that has stalled gets nothing new, and leaves when it has nothing left or its place is
+ * wanted. The launcher is told of every agent let go, lest a stopped process live on.
  */
 
 import type { Socket } from 'node:net'
-import type { AgentKind } from '../../contracts/account.ts'
+import type { AgentDismissal, AgentKind } from '../../contracts/account.ts'
 import { agentAnswer } from '../../contracts/account.ts'
 import type { Deferred, Failed } from '../../contracts/outcome.ts'
 import type { Alarm } from '../../io/clock.ts'
 import { Connection } from '../../io/connection.ts'
 import { laneOfAgent } from '../../policy/routing.ts'
+import { StallWatch } from './stall.ts'
 import type { Surroundings } from './surroundings.ts'
 import { BoundedMap } from './surroundings.ts'
 
 export type Standing =
   | { readonly kind: 'warm'; readonly connection: Connection }
-  /** Not there, but asked for or about to leave: wait. */
+  /** Asked for, about to leave, or stalled: wait. */
   | { readonly kind: 'starting' }
   | { readonly kind: 'absent' }
   | { readonly kind: 'refused'; readonly outcome: Deferred | Failed }
@@ -34,6 +38,14 @@ interface Agent {
   deadline: Alarm | undefined
   uses: number
   usedAt: number
+  readonly watch: StallWatch
+}
+
+/** One attempt that an agent is given. */
+export interface Assignment {
+  /** The agent has taken content, or has told an outcome it owed. */
+  progress(): void
+  over(): void
 }
 
 const START_LIMIT = 60_000
@@ -41,6 +53,8 @@ const REFUSAL_MEMORY = 5_000
 const MOST_REFUSALS = 2_000
 const MOST_STARTING = 8
 const LEAVING_TIME = 500
+/** The launcher ends what does not leave by itself. */
+const STALLED_LEAVING_TIME = 10_500
 /** An agent that is never idle leaves after this if others wait for its place. */
 const LONGEST_TURN = 5_000
 
@@ -76,9 +90,14 @@ export class AgentPool {
     return this.#agents.size
   }
 
+  /** Keys of the agents that do not get on with what they have. */
+  get stalled(): readonly string[] {
+    return [...this.#agents.values()].filter(({ watch }) => watch.stalled).map(({ key }) => key)
+  }
+
   standing(key: string): Standing {
     const agent = this.#agents.get(key)
-    if (agent?.phase === 'warm' && agent.connection !== undefined) {
+    if (agent?.phase === 'warm' && agent.connection !== undefined && !agent.watch.stalled) {
       return { kind: 'warm', connection: agent.connection }
     }
     if (agent !== undefined) return { kind: 'starting' }
@@ -105,6 +124,7 @@ export class AgentPool {
       deadline: undefined,
       uses: 0,
       usedAt: now,
+      watch: new StallWatch(this.#surroundings.clock, () => this.#paceChanged(entry)),
     }
     this.#nextToken += 1
     this.#starting += 1
@@ -128,9 +148,23 @@ export class AgentPool {
       over = true
       agent.uses -= 1
       agent.usedAt = this.#surroundings.clock.now()
-      if (agent.uses > 0) return
-      if (agent.phase === 'retiring') this.#dismiss(agent)
+      if (agent.uses > 0 || this.#agents.get(key) !== agent) return
+      if (agent.phase === 'retiring' || agent.watch.stalled) this.#dismiss(agent)
       else this.#watchIdle(agent)
+    }
+  }
+
+  /** The agent is given an attempt: a use that must make progress. */
+  assign(key: string): Assignment {
+    const watch = this.#agents.get(key)?.watch
+    const over = this.use(key)
+    watch?.begin()
+    return {
+      progress: () => watch?.progress(),
+      over: () => {
+        watch?.over()
+        over()
+      },
     }
   }
 
@@ -139,6 +173,7 @@ export class AgentPool {
     const agent = this.#byToken.get(token)
     if (agent === undefined || agent.connection !== undefined) {
       socket.destroy()
+      if (agent === undefined) this.#sayDismissed(token)
       return
     }
     agent.connection = new Connection(socket, {
@@ -220,15 +255,30 @@ export class AgentPool {
     if (agent.phase === 'starting') this.#starting -= 1
     agent.phase = 'retiring'
     agent.deadline?.cancel()
+    agent.watch.stop()
     this.#agents.delete(agent.key)
     this.#byToken.delete(agent.token)
     agent.connection?.close()
+    this.#sayDismissed(agent.token)
     // The process is given a moment to leave before another takes its place.
     this.#leaving += 1
-    this.#surroundings.clock.after(LEAVING_TIME, () => {
+    const leavingTime = agent.watch.stalled ? STALLED_LEAVING_TIME : LEAVING_TIME
+    this.#surroundings.clock.after(leavingTime, () => {
       this.#leaving -= 1
       this.#onChange()
     })
+    this.#changed(agent.key)
+  }
+
+  #sayDismissed(token: number): void {
+    const notice: AgentDismissal = { type: 'dismissed', token }
+    this.#launcher()?.open(notice, {}).end({})
+  }
+
+  /** The agent has stalled, or goes on. */
+  #paceChanged(agent: Agent): void {
+    const event = agent.watch.stalled ? 'agent-stalled' : 'agent-goes-on'
+    this.#surroundings.log.write({ event, fields: { agent: agent.key, attempts: agent.uses } })
     this.#changed(agent.key)
   }
 
@@ -248,6 +298,9 @@ export class AgentPool {
     const { limits } = this.#surroundings.settings()
     if (this.#agents.size + this.#leaving < limits.agents) return true
     if (this.#leaving > 0) return false
+    const stalled = [...this.#agents.values()].filter(({ watch }) => watch.stalled)
+    for (const agent of stalled) this.#dismiss(agent)
+    if (stalled.length > 0) return false
     const warm = [...this.#agents.values()].filter(({ phase }) => phase === 'warm')
     const idle = smallest(warm, (agent) => (agent.uses === 0 ? agent.usedAt : Infinity))
     if (idle?.uses === 0) {

@@ -2,11 +2,12 @@
  * One attempt: one message, some of its recipients, one stream to an agent.
  *
  * Keeps the agent to what it was given: it may speak of its recipients only, of each once. Whatever
- * else it says is noted and has no effect. Sends the content against the agent's credit and stops
+ * else it says is noted, has no effect and buys it no time. Sends the content against the agent's credit and stops
  * as soon as the agent has ended. Never rejects; what happened is the answer.
  */
 
 import type { LocalDelivery, RemoteDelivery } from '../../contracts/delivery.ts'
+import { INITIAL_CREDIT } from '../../contracts/frame.ts'
 import type { Outcome } from '../../contracts/outcome.ts'
 import { recipientOutcome } from '../../contracts/outcome.ts'
 import type { Clock } from '../../io/clock.ts'
@@ -29,6 +30,8 @@ export interface AttemptRequest {
   readonly limits: AttemptLimits
   /** Called at most once for each recipient in `head`. */
   readonly onOutcome: (recipient: number, outcome: Outcome) => void
+  /** The agent has taken some of the content, or has told an outcome it owed. */
+  readonly onProgress: () => void
   /** The agent has said something it may not say. */
   readonly onComplaint: (why: string) => void
 }
@@ -49,38 +52,41 @@ const MOST_COMPLAINTS = 3
 export function attempt(request: AttemptRequest): Promise<AttemptEnd> {
   const { promise, resolve } = Promise.withResolvers<AttemptEnd>()
   const watch = watchProgress(request, () => finish('too slow'))
-  const hear = listener(request)
+  const progress = () => {
+    watch.progress()
+    request.onProgress()
+  }
   const finish = (end: AttemptEnd) => {
     watch.stop()
     stream.cancel()
     resolve(end)
   }
   const stream: Stream = request.connection.open(request.head, {
-    onRecord: (value) => {
-      watch.progress()
-      hear(value)
-    },
+    onRecord: listener(request, progress),
     onEnd: () => finish('complete'),
     onCancel: () => finish(request.connection.lost ? 'lost' : 'cancelled'),
   })
-  void send(stream, request.content, watch.progress).catch(() => finish('unreadable'))
+  void send(stream, request.content, progress).catch(() => finish('unreadable'))
   return promise
 }
 
+/** What fits the first credit is sent whether or not there is anybody to take it. */
 async function send(
   stream: Stream,
   content: AsyncIterable<Uint8Array>,
   progress: () => void,
 ): Promise<void> {
+  let size = 0
   for await (const piece of content) {
     if (!(await stream.write(piece))) return
-    progress()
+    size += piece.length
+    if (size > INITIAL_CREDIT) progress()
   }
   stream.end({})
 }
 
 /** Hears the agent's records and passes on those it has a right to. */
-function listener(request: AttemptRequest): (value: unknown) => void {
+function listener(request: AttemptRequest, progress: () => void): (value: unknown) => void {
   const open = new Set(request.head.recipients.map(({ recipient }) => recipient))
   let complaints = 0
   const complain = (why: string) => {
@@ -92,6 +98,7 @@ function listener(request: AttemptRequest): (value: unknown) => void {
     if (!decoded.ok) return complain(`malformed outcome: ${decoded.problem}`)
     const { recipient, outcome } = decoded.value
     if (!open.delete(recipient)) return complain(`no open recipient has number ${recipient}`)
+    progress()
     request.onOutcome(recipient, outcome)
   }
 }

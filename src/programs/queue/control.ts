@@ -28,13 +28,20 @@ const MOST_CONTENT = 1_048_576
 const RECIPIENTS_IN_RECORD = 8
 const MOST_EVENTS = 500
 
+export interface ControlListener {
+  /** Recipients have been made due. */
+  readonly onDue: () => void
+  /** Recipients have been removed; of the others of their messages a report may now be due. */
+  readonly onRemoved: () => void
+}
+
 export class Controller {
   readonly #surroundings: Surroundings
-  readonly #onDue: () => void
+  readonly #listener: ControlListener
 
-  constructor(surroundings: Surroundings, onDue: () => void) {
+  constructor(surroundings: Surroundings, listener: ControlListener) {
     this.#surroundings = surroundings
-    this.#onDue = onDue
+    this.#listener = listener
   }
 
   async answer(stream: Stream, { operator, request }: ConsoleRequest): Promise<void> {
@@ -107,7 +114,7 @@ export class Controller {
     const now = clock.now()
     const affected = await inSlices(stream, () => store.retry(selection, now, SLICE))
     log.write({ event: 'operator-retry', fields: { ...fieldsOf(selection), affected } })
-    this.#onDue()
+    this.#listener.onDue()
     return done(affected)
   }
 
@@ -117,6 +124,7 @@ export class Controller {
     const now = clock.now()
     const affected = await inSlices(stream, () => store.remove(selection, now, SLICE))
     log.write({ event: 'operator-remove', fields: { ...fieldsOf(selection), affected } })
+    if (affected > 0) this.#listener.onRemoved()
     return done(affected)
   }
 }

@@ -163,14 +163,16 @@ export class Dispatcher {
     const { agents, remotes } = this.#partners()
     const work = this.#work
     const mayClaim = () => this.#claimed < MOST_CLAIMED
+    // Nothing begins at these, so that it holds for all steps of one look.
+    const lent = agents.stalled.reduce((sum, key) => sum + work.runningAt(key), 0)
     return {
       now: clock.now(),
       limits: settings().limits,
-      get running() {
-        return work.running
+      get runningRemote() {
+        return work.runningRemote
       },
       get runningLocal() {
-        return work.runningLocal
+        return work.runningLocal - lent
       },
       get mayClaim() {
         return mayClaim()

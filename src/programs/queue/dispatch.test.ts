@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FRESH_PACE } from '../../policy/concurrency.ts'
 import type { DispatchView, LaneView } from './dispatch.ts'
-import { actOf, MOST_AT_AGENT, nextStep, ownerOf, placeOfLane } from './dispatch.ts'
+import { actOf, nextStep, ownerOf, placeOfLane } from './dispatch.ts'
 
 const noSite = () => undefined
 const lane = (name: string, more: Partial<LaneView> = {}): LaneView => ({
@@ -18,7 +18,7 @@ const lane = (name: string, more: Partial<LaneView> = {}): LaneView => ({
 const VIEW: DispatchView = {
   now: 1_000_000,
   limits: { deliveries: 100, localDeliveries: 20, deliveriesPerSite: 20 },
-  running: 0,
+  runningRemote: 0,
   runningLocal: 0,
   runningAt: () => 0,
   agent: () => 'warm',
@@ -29,6 +29,7 @@ const VIEW: DispatchView = {
 const RESTING = { ...FRESH_PACE, failures: 3, restsUntil: 2_000_000 }
 const PROBING = { ...FRESH_PACE, failures: 3, restsUntil: 900_000 }
 const JOE = 'local/account/joe'
+const SHOP = 'local/mailboxes/shop.example'
 
 const TABLE: readonly {
   readonly why: string
@@ -65,13 +66,42 @@ const TABLE: readonly {
     act: 'settle',
   },
   {
-    why: 'the agent is full',
+    why: 'an account’s agent has a quarter of the local limit',
     lane: lane(JOE),
-    view: { runningAt: () => MOST_AT_AGENT },
+    view: { runningLocal: 5, runningAt: () => 5 },
     act: undefined,
   },
+  {
+    why: 'an agent in the mail spool has no more',
+    lane: lane('local/spool/joe'),
+    view: { runningLocal: 5, runningAt: () => 5 },
+    act: undefined,
+  },
+  {
+    why: 'virtual mailboxes may use all of it',
+    lane: lane(SHOP),
+    view: { runningLocal: 19, runningAt: () => 19 },
+    act: 'claim',
+  },
   { why: 'all local slots are taken', lane: lane(JOE), view: { runningLocal: 20 }, act: undefined },
-  { why: 'all slots are taken', lane: lane('remote/x'), view: { running: 100 }, act: undefined },
+  {
+    why: 'all remote slots are taken',
+    lane: lane('remote/x'),
+    view: { runningRemote: 100 },
+    act: undefined,
+  },
+  {
+    why: 'hosts that are slow do not hold up local mail',
+    lane: lane(JOE),
+    view: { runningRemote: 100 },
+    act: 'claim',
+  },
+  {
+    why: 'agents that are slow do not hold up other hosts',
+    lane: lane('remote/x'),
+    view: { limits: { ...VIEW.limits, deliveries: 20 }, runningLocal: 20 },
+    act: 'claim',
+  },
   { why: 'the site is full', lane: lane('remote/x'), view: { runningAt: () => 5 }, act: undefined },
   {
     why: 'no remote agent is connected',

@@ -21,6 +21,7 @@ import {
   admitToSite,
   FAILURES_BEFORE_REST,
   isResting,
+  shareOfAgent,
   shareOfBulk,
 } from '../../policy/concurrency.ts'
 import type { Claimant } from '../../policy/fairness.ts'
@@ -29,9 +30,15 @@ import { agentOfLane } from '../../policy/routing.ts'
 
 /** Where attempts of a lane are made, and what they are counted under. */
 export type Place =
-  | { readonly kind: 'local'; readonly key: string; readonly agent: AgentKind }
+  | LocalPlace
   | { readonly kind: 'remote'; readonly key: string }
   | { readonly kind: 'unknown' }
+
+interface LocalPlace {
+  readonly kind: 'local'
+  readonly key: string
+  readonly agent: AgentKind
+}
 
 export interface LaneView extends Claimant {
   readonly due: boolean
@@ -44,9 +51,11 @@ export interface LaneView extends Claimant {
 export interface DispatchView {
   readonly now: number
   readonly limits: Pick<Limits, 'deliveries' | 'localDeliveries' | 'deliveriesPerSite'>
-  readonly running: number
+  readonly runningRemote: number
+  /** Without those at agents that have stalled: their places are lent to others. */
   readonly runningLocal: number
   readonly runningAt: (key: string) => number
+  /** `starting` also where the agent is there and gets nothing new: it leaves, or has stalled. */
   readonly agent: (key: string) => 'warm' | 'starting' | 'absent' | 'refused'
   readonly pace: (key: string) => Pace
   readonly remotes: number
@@ -63,9 +72,6 @@ export interface Step {
 
 /** Where addresses no mailbox can have wait to fail. */
 export const UNKNOWN_LANE = 'unknown'
-
-/** Attempts at once with one agent. */
-export const MOST_AT_AGENT = 20
 
 export function nextStep(lanes: Iterable<LaneView>, view: DispatchView): Step | undefined {
   const ready = new Map<string, Act>()
@@ -102,13 +108,13 @@ function ability(lane: LaneView, view: DispatchView): 'start' | 'settle' | 'agen
     case 'unknown':
       return 'settle'
     case 'local':
-      return localAbility(lane, lane.place.key, view)
+      return localAbility(lane, lane.place, view)
     case 'remote':
       return remoteAbility(lane, lane.place.key, view)
   }
 }
 
-function localAbility(lane: LaneView, key: string, view: DispatchView) {
+function localAbility(lane: LaneView, { key, agent }: LocalPlace, view: DispatchView) {
   switch (view.agent(key)) {
     case 'refused':
       return 'settle'
@@ -117,10 +123,10 @@ function localAbility(lane: LaneView, key: string, view: DispatchView) {
     case 'starting':
       return 'wait'
     case 'warm': {
-      const local = share(lane, view.limits.localDeliveries)
-      const total = share(lane, view.limits.deliveries)
-      const room = view.running < total && view.runningLocal < local
-      return room && view.runningAt(key) < share(lane, MOST_AT_AGENT) ? 'start' : 'wait'
+      const { localDeliveries } = view.limits
+      const room = view.runningLocal < share(lane, localDeliveries)
+      const most = share(lane, shareOfAgent(agent.kind, localDeliveries))
+      return room && view.runningAt(key) < most ? 'start' : 'wait'
     }
   }
 }
@@ -134,7 +140,7 @@ function remoteAbility(lane: LaneView, key: string, view: DispatchView) {
   const running = view.runningAt(key)
   const probed = pace.failures >= FAILURES_BEFORE_REST && running > 0
   if (isResting(pace, view.now) || probed) return 'settle'
-  if (view.remotes === 0 || view.running >= share(lane, view.limits.deliveries)) return 'wait'
+  if (view.remotes === 0 || view.runningRemote >= share(lane, view.limits.deliveries)) return 'wait'
   const most = share(lane, view.limits.deliveriesPerSite)
   return admitToSite(pace, { running, now: view.now, most }).admitted ? 'start' : 'wait'
 }

@@ -15,6 +15,9 @@ import { openSqliteStore } from './store/sqlite.ts'
 
 const EXIT_STORE_FAILED = 1
 
+// Mail is nobody else's to read, whatever the directory allows.
+process.umask(0o077)
+
 // Connections that come before the store is open wait.
 const early: [unknown, unknown][] = []
 let take = (message: unknown, socket: unknown): void => void early.push([message, socket])

@@ -15,10 +15,11 @@ import { queueRequest } from '../../contracts/submission.ts'
 import type { ProgramName } from '../../contracts/supervision.ts'
 import type { Stream, StreamListener } from '../../io/connection.ts'
 import { Connection } from '../../io/connection.ts'
+import type { Submitter } from './room.ts'
 import type { Surroundings } from './surroundings.ts'
 
 export interface PartnerService {
-  readonly submit: (stream: Stream, head: SubmissionHead) => StreamListener
+  readonly submit: (stream: Stream, head: SubmissionHead, submitter: Submitter) => StreamListener
   readonly check: (address: string) => Promise<RecipientAnswer>
   readonly control: (stream: Stream, request: ConsoleRequest) => Promise<void>
   readonly onSite: (notice: SiteNotice) => void
@@ -68,8 +69,10 @@ export class Partners {
   } {
     switch (program) {
       case 'receiver':
-      case 'pickup':
-        return { onOpen: (stream, head) => this.#answerRequest(stream, head) }
+      case 'pickup': {
+        const submitter: Submitter = { program }
+        return { onOpen: (stream, head) => this.#answerRequest(stream, head, submitter) }
+      }
       case 'console':
         return { onOpen: (stream, head) => this.#answerConsole(stream, head) }
       case 'remote':
@@ -103,12 +106,12 @@ export class Partners {
     this.#service.onChange()
   }
 
-  #answerRequest(stream: Stream, head: unknown): StreamListener {
+  #answerRequest(stream: Stream, head: unknown, submitter: Submitter): StreamListener {
     const request = queueRequest(head)
     if (!request.ok) return this.#refuse(stream, request.problem)
     switch (request.value.type) {
       case 'submit':
-        return this.#service.submit(stream, request.value)
+        return this.#service.submit(stream, request.value, submitter)
       case 'recipient':
         void this.#service.check(request.value.address).then((answer) => stream.end(answer))
         return {}

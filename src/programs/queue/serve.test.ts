@@ -24,7 +24,7 @@ import type { MemoryOptions } from './store/memory.ts'
 import { openMemoryStore } from './store/memory.ts'
 import { openSqliteStore } from './store/sqlite.ts'
 import type { QueueStore } from './store/store.ts'
-import { StoreFailure } from './store/store.ts'
+import { StoreFailure, StoreFull } from './store/store.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -37,7 +37,7 @@ interface Options {
   readonly directory?: string
   readonly memory?: MemoryOptions
   readonly wrap?: (store: QueueStore) => QueueStore
-  readonly free?: number
+  readonly free?: () => number
 }
 
 async function temporaryDirectory(): Promise<string> {
@@ -64,7 +64,7 @@ async function start(options: Options = {}) {
     self: SELF,
     settings: () => settings,
     onStoreFailure: (error) => failures.push(error),
-    freeBytes: () => Promise.resolve(options.free ?? 1e12),
+    freeBytes: () => Promise.resolve(options.free?.() ?? 1e12),
     token: () => `token${(tokens += 1)}`,
   })
   const close = async () => {
@@ -484,6 +484,15 @@ const REFUSALS = [
     status: '5.6.0',
   },
   { why: 'a forged report', message: { commit: { origin: { via: 'report' } } }, status: '4.3.0' },
+  {
+    why: 'the origin of another program',
+    message: { commit: { origin: { via: 'drop', uid: 0 } } },
+    status: '4.3.0',
+  },
+  { why: 'a key from a receiver', message: { commit: { idempotencyKey: 'k' } }, status: '4.3.0' },
+  { why: 'a recipient that is no address', message: { to: ['a@b@c'] }, status: '5.1.3' },
+  { why: 'a source route', message: { to: ['@x.example:joe@example.org'] }, status: '5.1.3' },
+  { why: 'a sender that is no address', message: { from: '../etc' }, status: '5.1.7' },
   { why: 'a malformed commit', message: { commit: { body: '9bit' } }, status: '4.3.0' },
 ]
 for (const { why, message, status } of REFUSALS) {
@@ -510,13 +519,77 @@ test('a message that is too big, or too many recipients, is refused', async () =
 })
 
 test('a disk without room refuses new mail while what is queued goes on', async () => {
-  const { queue, receiver, named } = await start({ free: 999 })
+  let free = 1e12
+  const { queue, receiver, named, clock } = await start({ free: () => free })
   await submit(receiver, { to: ['joe@example.org'] })
-  await turns(2)
+  free = 999
+  clock.advance(1_000)
   const answer = await submit(receiver, { to: ['joe@example.org'] })
   assert.equal((answer as { status: string }).status, '4.3.1')
   await joinLauncher(queue, storeAll)
   await until(() => named('ended').length === 1)
+})
+
+test('the first message after a start is refused too where there is no room', async () => {
+  const { receiver, store, clock } = await start({ free: () => 1_000_000 })
+  const answer = await submit(receiver, { to: ['joe@example.org'] })
+  assert.equal((answer as { status: string }).status, '4.3.1')
+  assert.equal((await store.counts(clock.now())).messages, 0)
+})
+
+test('a disk that fills while a message arrives that announced no size ends it', async () => {
+  let free = 6_000_000
+  const wrap = (store: QueueStore): QueueStore => ({
+    ...store,
+    arrive: () => {
+      const arrival = store.arrive()
+      return {
+        queueId: arrival.queueId,
+        write: (bytes) => {
+          free -= bytes.length
+          return arrival.write(bytes)
+        },
+        addRecipients: (recipients) => arrival.addRecipients(recipients),
+        commit: (request) => arrival.commit(request),
+        abort: () => arrival.abort(),
+      }
+    },
+  })
+  const { receiver } = await start({ free: () => free, wrap })
+  const content = Buffer.alloc(10_000_000, 'text\n')
+  const answer = await submit(receiver, { to: ['joe@example.org'], content })
+  assert.equal((answer as { status: string }).status, '4.3.1')
+  assert.ok(free > 1_000, `${free} bytes were left`)
+})
+
+test('a partner that opens all the submissions it can leaves the others theirs', async () => {
+  const { queue, receiver } = await start()
+  const refused: unknown[] = []
+  for (let n = 0; n < 450; n += 1) {
+    receiver.open({ type: 'submit' }, { onEnd: (value) => refused.push(value) })
+  }
+  await until(() => refused.length === 50)
+  assert.equal((refused[0] as { status: string }).status, '4.3.2')
+  const pickup = await joinPartner(queue, 'pickup')
+  const commit = { origin: { via: 'drop', uid: 7 }, idempotencyKey: 'k' } as const
+  const answer = await submit(pickup, { to: ['joe@example.org'], commit })
+  assert.equal((answer as { kind: string }).kind, 'accepted')
+})
+
+test('a submission that stands still for ten minutes is given up', async () => {
+  const { receiver, clock } = await start()
+  let answer: unknown
+  const stream = receiver.open({ type: 'submit' }, { onEnd: (value) => (answer = value) })
+  await turns(20)
+  clock.advance(599_000)
+  await stream.write(Buffer.from('still here\n'))
+  await turns(20)
+  clock.advance(599_000)
+  await turns(20)
+  assert.equal(answer, undefined)
+  clock.advance(1_000)
+  await until(() => answer !== undefined)
+  assert.equal((answer as unknown as { status: string }).status, '4.4.2')
 })
 
 test('a submission cancelled, or cut off, was never there', async () => {
@@ -536,10 +609,12 @@ test('a submission cancelled, or cut off, was never there', async () => {
 })
 
 test('the same key is accepted once only', async () => {
-  const { receiver, store, clock } = await start()
-  const message = { to: ['joe@example.org'], commit: { idempotencyKey: 'k1' } }
-  const one = (await submit(receiver, message)) as { queueId: string }
-  const two = (await submit(receiver, message)) as { queueId: string }
+  const { queue, store, clock } = await start()
+  const pickup = await joinPartner(queue, 'pickup')
+  const commit = { idempotencyKey: 'k1', origin: { via: 'drop', uid: 7 } } as const
+  const message = { to: ['joe@example.org'], commit }
+  const one = (await submit(pickup, message)) as { queueId: string }
+  const two = (await submit(pickup, message)) as { queueId: string }
   assert.equal(one.queueId, two.queueId)
   assert.equal((await store.counts(clock.now())).messages, 1)
 })
@@ -697,6 +772,71 @@ test('everyone is told counts, operators everything, and only they may act', asy
   assert.equal((await operator({ type: 'remove', selection: {} })).end.end, 'refused')
   const removed = await operator({ type: 'remove', selection: { queueId } })
   assert.deepEqual(removed.end, { end: 'done', affected: 2 })
+})
+
+test('where the last waiting recipient is removed, the failed ones are reported', async () => {
+  const { queue, receiver, named } = await start()
+  await joinPartner(queue, 'remote', {
+    onOpen: deliveryListener('remote', ({ head, stream }) => {
+      for (const { recipient, address } of head.recipients) {
+        stream.record({ recipient, outcome: address.startsWith('a') ? gone : busy })
+      }
+      stream.end({})
+    }),
+  })
+  const console = await joinPartner(queue, 'console')
+  await submit(receiver, { from: 'ann@example.org', to: ['a@x.example', 'b@x.example'] })
+  await until(() => named('deferred').length === 1)
+  const request = { type: 'remove', selection: { recipient: 'b@x.example' } }
+  await ask(console, { operator: true, request })
+  await until(() => named('reported').length === 1)
+})
+
+test('outcomes that find the disk full are written later, all of them, once', async () => {
+  let isFull = true
+  let calls = 0
+  const { queue, receiver, named, clock, failures } = await start({
+    wrap: (store) => ({
+      ...store,
+      settle: (settlements, now) => {
+        calls += 1
+        return isFull ? Promise.reject(new StoreFull('full')) : store.settle(settlements, now)
+      },
+    }),
+  })
+  const { script, attempts } = recording(storeAll)
+  await joinLauncher(queue, script)
+  for (let n = 0; n < 10; n += 1) await submit(receiver, { to: [`u${n}@example.org`] })
+  await until(() => attempts.length === 10)
+  await turns(20)
+  const before = calls
+  clock.advance(10_000)
+  await turns(20)
+  assert.equal(calls, before + 1, 'they are tried again together')
+  isFull = false
+  clock.advance(10_000)
+  await until(() => named('ended').length === 10)
+  assert.equal(attempts.length, 10)
+  assert.deepEqual(failures, [])
+})
+
+test('a queue that cannot be put in order for want of room works all the same', async () => {
+  let isFull = true
+  const { queue, receiver, named, clock } = await start({
+    wrap: (store) => ({
+      ...store,
+      recover: (limit) => (isFull ? Promise.reject(new StoreFull('full')) : store.recover(limit)),
+    }),
+  })
+  await joinLauncher(queue, storeAll)
+  await submit(receiver, { to: ['joe@example.org'] })
+  await until(() => named('ended').length === 1)
+  assert.equal(named('disk-full').length, 1)
+  isFull = false
+  clock.advance(10_000)
+  await turns(20)
+  clock.advance(10_000)
+  assert.equal(named('disk-full').length, 1)
 })
 
 test('retry makes waiting mail due now', async () => {

@@ -29,23 +29,41 @@ export interface Queue {
 }
 
 const SLICE = 500
+const RECOVER_DELAY = 10_000
 const PURGE_INTERVAL = 600_000
 const PURGE_BREATH = 50
 const FINISH_LOOK = 50
 
 /** Removes what never became mail, and begins to work. */
 export async function startQueue(surroundings: Surroundings): Promise<Queue> {
-  const { store, log } = surroundings
-  let removed = 0
-  for (let count = await store.recover(SLICE); count > 0; count = await store.recover(SLICE)) {
-    removed += count
-  }
-  if (removed > 0) log.write({ event: 'recovered', fields: { unfinished: removed } })
   const parts = assemble(surroundings)
+  await recover(surroundings, () => parts.dispatcher.refresh())
   parts.dispatcher.refresh()
   parts.reporter.resume()
-  keepHouse(surroundings, () => parts.reporter.resume())
+  keepHouse(surroundings, () => {
+    parts.reporter.resume()
+    void recover(surroundings, () => parts.dispatcher.refresh()).catch(surroundings.onStoreFailure)
+  })
   return queueOf(surroundings, parts)
+}
+
+/** On a full disk mail that is whole is delivered first, and the rest put in order later. */
+async function recover(surroundings: Surroundings, onRecovered: () => void): Promise<void> {
+  const { store, log, clock, onStoreFailure } = surroundings
+  let removed = 0
+  try {
+    for (let count = await store.recover(SLICE); count > 0; count = await store.recover(SLICE)) {
+      removed += count
+    }
+  } catch (error) {
+    if (!(error instanceof StoreFull)) throw error
+    log.write({ event: 'disk-full', fields: { text: 'what was unfinished is put in order later' } })
+    const again = () => void recover(surroundings, onRecovered).catch(onStoreFailure)
+    clock.after(RECOVER_DELAY, again)
+  }
+  if (removed === 0) return
+  log.write({ event: 'recovered', fields: { unfinished: removed } })
+  onRecovered()
 }
 
 function assemble(surroundings: Surroundings) {
@@ -69,9 +87,12 @@ function assemble(surroundings: Surroundings) {
     launcher: () => partners.launcher,
     agents: () => agents,
   })
-  const controller = new Controller(surroundings, () => dispatcher.refresh())
+  const controller = new Controller(surroundings, {
+    onDue: () => dispatcher.refresh(),
+    onRemoved: () => reporter.resume(),
+  })
   const partners: Partners = new Partners(surroundings, {
-    submit: (stream, head) => acceptor.accept(stream, head),
+    submit: (stream, head, submitter) => acceptor.accept(stream, head, submitter),
     check: (address) => recipients.check(address),
     control: (stream, request) => controller.answer(stream, request),
     onSite: (notice) => dispatcher.learnSite(notice),

@@ -21,6 +21,8 @@ export interface SettlerListener {
 
 /** Milliseconds until a full disk is tried again. What is known of recipients is kept meanwhile. */
 const DISK_FULL_DELAY = 10_000
+/** Verdicts in one call to the store: a little room lets some of them through. */
+const MOST_IN_BATCH = 500
 
 export class Settler {
   readonly #surroundings: Surroundings
@@ -28,6 +30,8 @@ export class Settler {
   readonly #endings: Endings
   #waiting: Verdict[] = []
   #pending = 0
+  /** `soon`: written at the end of this turn. `resting`: the disk is full. */
+  #phase: 'idle' | 'soon' | 'resting' = 'idle'
 
   constructor(surroundings: Surroundings, endings: Endings, listener: SettlerListener) {
     this.#surroundings = surroundings
@@ -43,13 +47,16 @@ export class Settler {
   add(verdict: Verdict): void {
     this.#pending += 1
     this.#waiting.push(verdict)
-    if (this.#waiting.length === 1) setImmediate(() => this.#flush())
+    if (this.#phase !== 'idle') return
+    this.#phase = 'soon'
+    setImmediate(() => {
+      if (this.#phase === 'soon') this.#flush()
+    })
   }
 
   #flush(): void {
-    const batch = this.#waiting
-    this.#waiting = []
-    void this.#write(batch)
+    this.#phase = 'idle'
+    while (this.#waiting.length > 0) void this.#write(this.#waiting.splice(0, MOST_IN_BATCH))
   }
 
   async #write(batch: readonly Verdict[]): Promise<void> {
@@ -60,8 +67,11 @@ export class Settler {
       this.#listener.onSettled()
     } catch (error) {
       if (!(error instanceof StoreFull)) return onStoreFailure(error)
+      this.#waiting.unshift(...batch)
+      if (this.#phase === 'resting') return
+      this.#phase = 'resting'
       log.write({ event: 'disk-full', fields: { text: 'outcomes are written down later' } })
-      clock.after(DISK_FULL_DELAY, () => void this.#write(batch))
+      clock.after(DISK_FULL_DELAY, () => this.#flush())
     }
   }
 

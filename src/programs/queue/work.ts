@@ -5,7 +5,7 @@
 
 import type { Deferred, Outcome } from '../../contracts/outcome.ts'
 import type { Connection } from '../../io/connection.ts'
-import type { AgentPool } from './agents.ts'
+import type { AgentPool, Assignment } from './agents.ts'
 import type { AttemptEnd } from './attempt.ts'
 import { attempt, LOCAL_LIMITS, REMOTE_LIMITS } from './attempt.ts'
 import type { Batch } from './batches.ts'
@@ -64,6 +64,10 @@ export class Work {
     return this.#running
   }
 
+  get runningRemote(): number {
+    return this.#running - this.#runningLocal
+  }
+
   get runningLocal(): number {
     return this.#runningLocal
   }
@@ -107,7 +111,7 @@ export class Work {
   }
 
   async run(place: Place, batch: Batch): Promise<void> {
-    const over = this.#count(place)
+    const slot = this.#count(place)
     const connection = this.#connectionTo(place)
     const { store, clock, onStoreFailure } = this.#surroundings
     const startedAt = clock.now()
@@ -117,12 +121,12 @@ export class Work {
         for (const { recipient } of batch.claimed) this.#release(recipient)
       } else {
         const occasion = { place, arrivedAt: message.arrivedAt, startedAt }
-        await this.#attempt({ batch, message, connection, occasion })
+        await this.#attempt({ batch, message, connection, occasion, slot })
       }
     } catch (error) {
       onStoreFailure(error)
     }
-    over()
+    slot.over()
   }
 
   async #attempt(work: {
@@ -130,6 +134,7 @@ export class Work {
     readonly message: StoredMessage
     readonly connection: Connection
     readonly occasion: Occasion
+    readonly slot: Assignment
   }): Promise<void> {
     const { batch, message, connection, occasion } = work
     const { store, clock, log } = this.#surroundings
@@ -152,6 +157,7 @@ export class Work {
         this.#crashes.delete(recipient.id)
         this.#conclude(recipient, outcome, occasion)
       },
+      onProgress: () => work.slot.progress(),
       onComplaint: (why) =>
         log.write({ event: 'agent-misbehaves', queueId, fields: { lane: batch.lane, why } }),
     })
@@ -159,23 +165,25 @@ export class Work {
     this.#noteSite(batch.lane, { outcomes, startedAt: occasion.startedAt })
   }
 
-  /** Counts an attempt until the function answered is called. */
-  #count(place: Place): () => void {
+  /** Counts an attempt until it is said to be over. */
+  #count(place: Place): Assignment {
     const key = place.kind === 'unknown' ? '' : place.key
-    const release = place.kind === 'local' ? this.#context.partners().agents.use(key) : undefined
+    const { agents } = this.#context.partners()
+    const assignment = place.kind === 'local' ? agents.assign(key) : undefined
     const local = place.kind === 'local' ? 1 : 0
     this.#running += 1
     this.#runningLocal += local
     this.#runningAt.set(key, (this.#runningAt.get(key) ?? 0) + 1)
-    return () => {
+    const over = () => {
       this.#running -= 1
       this.#runningLocal -= local
       const left = (this.#runningAt.get(key) ?? 1) - 1
       if (left === 0) this.#runningAt.delete(key)
       else this.#runningAt.set(key, left)
-      release?.()
+      assignment?.over()
       this.#context.onOver()
     }
+    return { progress: () => assignment?.progress(), over }
   }
 
   #connectionTo(place: Place): Connection | undefined {

@@ -7,9 +7,11 @@
  * this costs nothing until it happens, where a savepoint for each would cost every time. A request
  * may therefore run twice and must change memory only through followers, which are told.
  *
- * A disk that is full is the request's own failure if a statement says so (StoreFull: nothing has
- * changed, the store goes on). If COMMIT fails, for whatever reason, the store has stopped: whether
- * the log reached the disk is unknown, and an fsync is never tried again and then believed.
+ * On a full disk, whether a statement or COMMIT says so, nothing of the transaction is there once it
+ * has been rolled back, and the store goes on: new mail is refused (StoreFull) so that the rest may
+ * fit; then room is made and the rest tried again; then it is refused too. Reading always goes on.
+ * If COMMIT fails for any other reason, the store has stopped: whether the log reached the disk is
+ * unknown, and an fsync is never tried again and then believed.
  */
 
 import type { Database } from './sqlite/database.ts'
@@ -25,9 +27,18 @@ export interface Follower {
   rolledBack?(): void
 }
 
+export interface GroupCommitOptions {
+  readonly beforeCommit: () => void
+  /** The disk is full: answers whether something could be given up. */
+  readonly makeRoom: () => boolean
+}
+
+/** `mail` is what nobody has been promised yet: the first to be refused when the disk is full. */
+type Purpose = 'read' | 'write' | 'mail'
+
 interface Request {
   readonly act: () => unknown
-  readonly writes: boolean
+  readonly purpose: Purpose
   readonly resolve: (value: never) => void
   readonly reject: (error: Error) => void
 }
@@ -35,6 +46,7 @@ interface Request {
 type Attempt =
   | { readonly kind: 'committed'; readonly values: readonly unknown[] }
   | { readonly kind: 'refused'; readonly request: Request; readonly error: Error }
+  | { readonly kind: 'full'; readonly error: StoreFull }
   | { readonly kind: 'stopped' }
 
 /** More requests than this wait for the next transaction. */
@@ -42,15 +54,15 @@ const MOST_IN_BATCH = 500
 
 export class GroupCommit {
   #database: Database
-  #beforeCommit: () => void
+  #options: GroupCommitOptions
   #followers: Follower[] = []
   #waiting: Request[] = []
   #scheduled = false
   #failure: StoreFailure | undefined
 
-  constructor(database: Database, beforeCommit: () => void) {
+  constructor(database: Database, options: GroupCommitOptions) {
     this.#database = database
-    this.#beforeCommit = beforeCommit
+    this.#options = options
   }
 
   follow(follower: Follower): void {
@@ -63,11 +75,16 @@ export class GroupCommit {
 
   /** For what changes no row. */
   read<Value>(act: () => Value): Promise<Value> {
-    return this.#enqueue(act, false)
+    return this.#enqueue(act, 'read')
   }
 
   write<Value>(act: () => Value): Promise<Value> {
-    return this.#enqueue(act, true)
+    return this.#enqueue(act, 'write')
+  }
+
+  /** As `write`, for what makes the queue larger on a sender's behalf. */
+  writeMail<Value>(act: () => Value): Promise<Value> {
+    return this.#enqueue(act, 'mail')
   }
 
   /** Refuses all that waits and all that is still to come. */
@@ -79,10 +96,10 @@ export class GroupCommit {
     return this.#failure
   }
 
-  #enqueue<Value>(act: () => Value, writes: boolean): Promise<Value> {
+  #enqueue<Value>(act: () => Value, purpose: Purpose): Promise<Value> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     return new Promise<Value>((resolve, reject) => {
-      this.#waiting.push({ act, writes, resolve: resolve, reject })
+      this.#waiting.push({ act, purpose, resolve: resolve, reject })
       this.#schedule()
     })
   }
@@ -109,6 +126,9 @@ export class GroupCommit {
           attempt.request.reject(attempt.error)
           requests = requests.filter((request) => request !== attempt.request)
           break
+        case 'full':
+          requests = this.#lighten(requests, attempt.error)
+          break
         case 'stopped': {
           const failure = this.stop('the queue has stopped')
           for (const request of requests) request.reject(failure)
@@ -118,6 +138,16 @@ export class GroupCommit {
     }
   }
 
+  /** What is to be tried again on a full disk; the others are refused. Each time it is less. */
+  #lighten(requests: readonly Request[], error: StoreFull): readonly Request[] {
+    const kept = requests.filter(({ purpose }) => purpose !== 'mail')
+    if (kept.length === requests.length && this.#options.makeRoom()) return requests
+    const left = kept.length < requests.length ? kept : kept.filter(isRead)
+    const still = left.length < requests.length ? left : []
+    for (const request of requests) if (!still.includes(request)) request.reject(error)
+    return still
+  }
+
   #attempt(requests: readonly Request[]): Attempt {
     const values: unknown[] = []
     let current: Request | undefined
@@ -125,7 +155,7 @@ export class GroupCommit {
       this.#database.connection.exec('BEGIN')
       for (current of requests) values.push(current.act())
       current = undefined
-      if (requests.some((request) => request.writes)) this.#closeBatch()
+      if (!requests.every(isRead)) this.#closeBatch()
       this.#commit()
     } catch (error) {
       return this.#rollBack(error, current)
@@ -136,7 +166,7 @@ export class GroupCommit {
 
   #closeBatch(): void {
     for (const follower of this.#followers) follower.beforeCommit?.()
-    this.#beforeCommit()
+    this.#options.beforeCommit()
   }
 
   #commit(): void {
@@ -146,12 +176,13 @@ export class GroupCommit {
   #rollBack(error: unknown, request: Request | undefined): Attempt {
     for (const follower of this.#followers) follower.rolledBack?.()
     const fault = faultOf(error)
-    if (request === undefined || fault === 'engine' || !this.#canRollBack()) {
+    const isOver = fault === 'engine' || (fault === 'request' && request === undefined)
+    if (isOver || !this.#canRollBack()) {
       this.stop(`the queue's database failed: ${messageOf(error)}`, error)
       return { kind: 'stopped' }
     }
-    if (fault === 'full') {
-      return { kind: 'refused', request, error: new StoreFull('no room', { cause: error }) }
+    if (fault === 'full' || request === undefined) {
+      return { kind: 'full', error: new StoreFull('the disk is full', { cause: error }) }
     }
     return { kind: 'refused', request, error: error instanceof Error ? error : new Error('failed') }
   }
@@ -165,6 +196,10 @@ export class GroupCommit {
       return false
     }
   }
+}
+
+function isRead({ purpose }: Request): boolean {
+  return purpose === 'read'
 }
 
 export function messageOf(error: unknown): string {

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import { BALLAST_FILE } from './ballast.ts'
 import {
   accept,
   bytesOf,
@@ -13,6 +14,7 @@ import {
   claimOne,
   deferred,
   deliverAll,
+  delivered,
   failed,
   NOW,
   recipient,
@@ -164,6 +166,112 @@ test('when a commit fails, all of it is refused and the store has stopped', asyn
     assert.notEqual(await again.message(kept), undefined)
     await again.close()
   })
+})
+
+/** What node:sqlite throws when the disk is full. */
+const sqliteFull = () => Object.assign(new Error('database or disk is full'), { errcode: 13 })
+
+test('a disk full at COMMIT refuses that mail; the store goes on, and nothing of it is there', async () => {
+  let isFull = false
+  const before = (step: string) => {
+    if (step === 'commit' && isFull) throw sqliteFull()
+  }
+  await withStore(
+    async (store) => {
+      await accept(store, {})
+      isFull = true
+      await assert.rejects(accept(store, {}), { name: 'StoreFull' })
+      const list = Array.from({ length: 2_500 }, (_, n) => recipient(`u${n}@x.example`, 'remote/x'))
+      await assert.rejects(accept(store, { recipients: list, batch: 500 }), { name: 'StoreFull' })
+      isFull = false
+      assert.equal((await store.counts(NOW)).messages, 1)
+      assert.equal((await claimAll(store)).length, 1)
+      await accept(store, {})
+    },
+    { before },
+  )
+})
+
+test('on a full disk leases end with what the ballast gives, and new mail waits until it is back', async () => {
+  let failing = 0
+  const before = (step: string) => {
+    if (step === 'commit' && failing-- > 0) throw sqliteFull()
+  }
+  await withStore(
+    async (store, directory) => {
+      const path = join(directory, BALLAST_FILE)
+      assert.equal((await stat(path)).size, 100_000)
+      await accept(store, {})
+      const one = await claimOne(store)
+      failing = 2
+      const [mail, settled, counted] = await Promise.allSettled([
+        accept(store, {}),
+        store.settle([delivered(one)], NOW),
+        store.counts(NOW),
+      ])
+      assert.ok(mail.status === 'rejected' && mail.reason.name === 'StoreFull')
+      assert.equal(settled.status, 'fulfilled')
+      assert.equal(counted.status, 'fulfilled')
+      await assert.rejects(stat(path), { code: 'ENOENT' })
+      assert.equal((await store.counts(NOW)).messages, 0)
+    },
+    { before, ballast: 100_000 },
+  )
+})
+
+test('where nothing more can be given up, leases stay and can be ended later; reading goes on', async () => {
+  let isFull = false
+  const before = (step: string) => {
+    if (step === 'commit' && isFull) throw sqliteFull()
+  }
+  await withStore(
+    async (store) => {
+      await accept(store, {})
+      const one = await claimOne(store)
+      isFull = true
+      const [settled, counted] = await Promise.allSettled([
+        store.settle([delivered(one)], NOW),
+        store.counts(NOW),
+      ])
+      assert.ok(settled.status === 'rejected' && settled.reason.name === 'StoreFull')
+      assert.ok(counted.status === 'fulfilled' && counted.value.attempting === 1)
+      isFull = false
+      await store.settle([delivered(one)], NOW)
+      assert.equal((await store.counts(NOW)).messages, 0)
+    },
+    { before },
+  )
+})
+
+test('a large message that finds the disk full after it was queued goes on by recovery', async () => {
+  let commits = 0
+  let fullFrom = Number.POSITIVE_INFINITY
+  const before = (step: string) => {
+    if (step === 'commit' && (commits += 1) > fullFrom) throw sqliteFull()
+  }
+  await withStore(
+    async (store) => {
+      const arrival = store.arrive()
+      const list = Array.from({ length: 2_500 }, (_, n) => recipient(`u${n}@x.example`, 'remote/x'))
+      await arrival.addRecipients(list)
+      // One more step of recipients, the message itself; then its recipients are let go.
+      fullFrom = commits + 2
+      await arrival.commit({
+        reversePath: 'ann@example.org',
+        prepend: '',
+        origin: { via: 'smtp' },
+        body: '7bit',
+        smtputf8: false,
+        now: NOW,
+      })
+      assert.deepEqual(await store.dueLanes(NOW, 10), [])
+      await assert.rejects(store.recover(100), { name: 'StoreFull' })
+      fullFrom = Number.POSITIVE_INFINITY
+      while ((await store.recover(100)) > 0);
+      assert.equal((await store.claim('remote/x', 5_000, NOW)).length, 2_500)
+    },
+    { before },
+  )
 })
 
 test('with the disk almost full new mail is refused and deliveries go on', async () => {

@@ -145,7 +145,8 @@ export interface LaneDue {
 export interface QueueStore {
   /**
    * Removes what was still arriving when the last process ended; in slices, call until it
-   * answers 0. Claims of earlier processes have ended by themselves.
+   * answers 0. Claims of earlier processes have ended by themselves. Where it finds the disk full
+   * (StoreFull) it may be called again at any time; what was queued meanwhile is safe from it.
    */
   recover(limit: number): Promise<number>
 

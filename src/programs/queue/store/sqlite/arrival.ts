@@ -8,6 +8,7 @@
 import type { ContentWriter } from '../content.ts'
 import { formatQueueId } from '../queue-id.ts'
 import type { Arrival, CommitRequest, QueueId, RoutedRecipient } from '../store.ts'
+import { StoreFull } from '../store.ts'
 import type { Acceptance, Accepting, Staged } from './accept.ts'
 import { LARGE_SPAN, STEP } from './accept.ts'
 import type { Engine } from './engine.ts'
@@ -99,7 +100,7 @@ export class SqliteArrival implements Arrival {
   async #moveToFile(): Promise<void> {
     const { engine } = this.#parts
     engine.assertRoom()
-    await engine.group.write(() => engine.messages.addFile(this.#id))
+    await engine.group.writeMail(() => engine.messages.addFile(this.#id))
     this.#hasFileRow = true
     this.#writer = await engine.files.create(this.#id)
     const held = Buffer.concat(this.#chunks)
@@ -113,14 +114,14 @@ export class SqliteArrival implements Arrival {
     const first = this.#staged?.first ?? (await this.#beginStaging())
     const count = this.#staged?.count ?? 0
     if (count + some.length > LARGE_SPAN) throw new Error('too many recipients for one message')
-    await engine.group.write(() => accepting.stage(this.#id, first + count, some))
+    await engine.group.writeMail(() => accepting.stage(this.#id, first + count, some))
     this.#staged = { first, count: count + some.length }
   }
 
   async #beginStaging(): Promise<number> {
     const { engine, accepting } = this.#parts
     engine.assertRoom()
-    const first = await engine.group.write(() => accepting.beginStaging(this.#id))
+    const first = await engine.group.writeMail(() => accepting.beginStaging(this.#id))
     this.#staged = { first, count: 0 }
     return first
   }
@@ -132,7 +133,7 @@ export class SqliteArrival implements Arrival {
     const acceptance = this.#acceptance(request)
     const recipients = this.#recipients
     const staged = this.#staged
-    return engine.group.write(() => {
+    return engine.group.writeMail(() => {
       if (idempotencyKey !== undefined) {
         const earlier = engine.events.messageOfKey(idempotencyKey)
         if (earlier !== undefined) return earlier
@@ -177,12 +178,13 @@ export class SqliteArrival implements Arrival {
     return { kind: 'inline', id: this.#id, bytes: Buffer.concat(this.#chunks) }
   }
 
-  /** The message is queued already: should this fail, the next process goes on with it. */
+  /** The message is queued already: should this fail, recovery goes on with it. */
   async #spread(): Promise<void> {
-    const { engine, accepting } = this.#parts
+    const { engine, accepting, removing } = this.#parts
     try {
       while (await engine.group.write(() => accepting.spread(this.#id)));
     } catch (error) {
+      if (error instanceof StoreFull) return removing.spreadLater(this.#id)
       throw engine.group.stop('a large message could not be let go', error)
     }
   }

@@ -3,6 +3,7 @@
  */
 
 import { statfsSync } from 'node:fs'
+import { Ballast } from '../ballast.ts'
 import type { DurableStep } from '../content.ts'
 import { ContentFiles } from '../content.ts'
 import { GroupCommit } from '../group-commit.ts'
@@ -24,6 +25,8 @@ export interface SqliteOptions {
   readonly before?: (step: DurableStep) => void
   /** Bytes of the disk that new mail leaves free, so that deliveries can still be recorded. */
   readonly keepFree?: number
+  /** Bytes set aside, and given up when the disk is full all the same. */
+  readonly ballast?: number
 }
 
 export interface Engine {
@@ -43,6 +46,7 @@ export interface Engine {
 }
 
 const DEFAULT_KEEP_FREE = 33_554_432
+const DEFAULT_BALLAST = 8_388_608
 /** How old a look at the free space may be. */
 const LOOK_AGAIN_AFTER = 500
 
@@ -50,7 +54,12 @@ export function makeEngine(options: SqliteOptions): Engine {
   const before = options.before ?? (() => {})
   const database = new Database(options.directory)
   const tally = new Tally(database)
-  const group = new GroupCommit(database, () => before('commit'))
+  const { directory } = options
+  const ballast = new Ballast(directory, options.ballast ?? DEFAULT_BALLAST)
+  const group = new GroupCommit(database, {
+    beforeCommit: () => before('commit'),
+    makeRoom: () => ballast.letGo(),
+  })
   tally.failed = (error) => group.stop('the queue ids could not be reserved', error)
   const ids = new QueueIdSource(options.clock ?? Date.now, tally)
   tally.wantedMark = () => ids.wantedMark()
@@ -58,10 +67,10 @@ export function makeEngine(options: SqliteOptions): Engine {
   const messages = new Messages(database, tally, events)
   const claims = new Claims(database)
   const lanes = new Lanes(database, claims)
-  const { directory } = options
   const broken = (why: string, cause: unknown) => group.stop(why, cause)
   const files = new ContentFiles({ directory, before, broken })
-  const assertRoom = roomKeeper(directory, options.keepFree ?? DEFAULT_KEEP_FREE)
+  const room = roomKeeper(directory, ballast, options.keepFree ?? DEFAULT_KEEP_FREE)
+  room.look()
   for (const follower of [messages, claims, lanes, tally]) group.follow(follower)
   group.follow({ committed: () => before('answer') })
   const firstNumber = ids.next()
@@ -75,20 +84,24 @@ export function makeEngine(options: SqliteOptions): Engine {
     claims,
     lanes,
     files,
-    assertRoom,
+    assertRoom: () => room.assert(),
     firstNumber,
   }
 }
 
-function roomKeeper(directory: string, keepFree: number): () => void {
+/** While the ballast cannot be held beside what is to stay free, there is no room for new mail. */
+function roomKeeper(directory: string, ballast: Ballast, keepFree: number) {
   let lookedAt = Number.NEGATIVE_INFINITY
   let hasRoom = true
-  return () => {
-    if (performance.now() - lookedAt > LOOK_AGAIN_AFTER) {
-      lookedAt = performance.now()
-      const { bavail, bsize } = statfsSync(directory)
-      hasRoom = bavail * bsize >= keepFree
-    }
+  const look = () => {
+    lookedAt = performance.now()
+    const { bavail, bsize } = statfsSync(directory)
+    const wanted = keepFree + (ballast.isHeld ? 0 : ballast.size)
+    hasRoom = bavail * bsize >= wanted && ballast.hold()
+  }
+  const assert = () => {
+    if (performance.now() - lookedAt > LOOK_AGAIN_AFTER) look()
     if (!hasRoom) throw new StoreFull('the disk is almost full: new mail has to wait')
   }
+  return { look, assert }
 }

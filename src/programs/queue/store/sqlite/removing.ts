@@ -19,6 +19,8 @@ export class Removing implements Follower {
   /** No message uses them once the transaction that runs has been synced. */
   #leaving: number[] = []
   #running = new Set<Promise<void>>()
+  /** Messages of this process whose recipients do not all wait yet, for want of room. */
+  readonly #unspread = new Set<number>()
   #unused: Query<[id: number]>
   #unusedBelow: Query<[id: number]>
   #forgetFile: Command
@@ -73,7 +75,12 @@ export class Removing implements Follower {
     })
   }
 
-  /** One slice of what earlier processes left unfinished. */
+  /** A message that has been queued, the rest of which found no room. */
+  spreadLater(message: number): void {
+    this.#unspread.add(message)
+  }
+
+  /** One slice of what earlier processes left unfinished, or this one for want of room. */
   async recover(limit: number): Promise<number> {
     const { group, firstNumber } = this.#engine
     const below = firstNumber
@@ -90,13 +97,13 @@ export class Removing implements Follower {
   }
 
   async #spreadSome(below: number): Promise<number> {
-    const { group } = this.#engine
-    return group.write(() => {
-      const spreading = this.#unfinished.get(MESSAGE_STATE.spreading, below)
-      if (spreading === undefined) return 0
-      this.#accepting.spread(spreading[0])
-      return STEP
+    const [own] = this.#unspread
+    const spread = await this.#engine.group.write(() => {
+      const id = this.#unfinished.get(MESSAGE_STATE.spreading, below)?.[0] ?? own
+      return id === undefined ? undefined : { id, more: this.#accepting.spread(id) }
     })
+    if (spread?.more === false) this.#unspread.delete(spread.id)
+    return spread === undefined ? 0 : STEP
   }
 
   committed(): void {

@@ -7,6 +7,7 @@
 import type { Follower } from '../group-commit.ts'
 import type { QueueIdMark } from '../queue-id.ts'
 import type { Command, Database } from './database.ts'
+import { faultOf } from './database.ts'
 
 interface Figures {
   messages: number
@@ -52,14 +53,17 @@ export class Tally implements Follower, QueueIdMark {
     return this.#now.mark
   }
 
-  /** Outside of any transaction. On failure the store stops, and the mark is moot. */
+  /**
+   * Outside of any transaction. On failure the store stops, and the mark is moot; unless the disk is
+   * full: whatever uses a number is committed with the mark beside it, and until then nobody has it.
+   */
   raise(mark: number): void {
     this.#now.mark = mark
-    this.#committed.mark = mark
     try {
       this.#raise(mark)
+      this.#committed.mark = mark
     } catch (error) {
-      this.failed(error)
+      if (faultOf(error) !== 'full') this.failed(error)
     }
   }
 
