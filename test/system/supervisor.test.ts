@@ -10,6 +10,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
@@ -545,12 +546,21 @@ test('a log file is made readable by its group only, and opened again on HUP', a
   assert.match(text(), / supervisor - stopped\n$/)
 })
 
-test('a log file that cannot be written stops nothing', async () => {
-  mkdirSync(join(directory, 'log'))
-  settings.supervisor.log.to = { kind: 'file', path: join(directory, 'log') }
+test('a log file that cannot be written is said at the start; later it stops nothing', async () => {
+  const path = join(directory, 'log')
+  settings.supervisor.log.to = { kind: 'file', path }
   const supervised = await start()
+  rmSync(path)
+  mkdirSync(path)
+  supervised.process.kill('SIGHUP')
+  await until(() => isReady(settings), 10)
+  assert.equal(supervised.process.exitCode, null)
   supervised.process.kill('SIGTERM')
   assert.equal(await supervised.ended, 0)
+  write()
+  const refused = await startAndFail()
+  assert.equal(refused.code, 78)
+  assert.match(refused.log, /the log file cannot be written: EISDIR/)
 })
 
 test('a program that does not finish is ended after its time; a second TERM ends it at once', async () => {
