@@ -193,7 +193,7 @@ const local = section<Settings['local']>('Mail for the accounts of this host.', 
     {
       initial: 'postmaster',
       meaning:
-        'Who gets mail to postmaster, and reports that could not be returned to anybody. Name the account of a person; root gets no mail.',
+        'Who gets mail to postmaster and to root, and reports that could not be returned to anybody. Name the account of a person: without it, root’s mail is refused.',
     },
   ),
   systemAccounts: setting(listOf(account, 1_000), {

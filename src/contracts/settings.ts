@@ -93,7 +93,7 @@ export interface Settings {
   readonly local: {
     /** `Maildir/`, an mbox name in the home, or `/var/mail/{account}`. */
     readonly deliver: string
-    /** Who gets mail to postmaster where no such account exists, and all double bounces. */
+    /** Who gets mail to postmaster and root, and all double bounces. */
     readonly postmaster: string
     /** System accounts (uid below 1000) that may have mail all the same. */
     readonly systemAccounts: readonly string[]

@@ -58,6 +58,11 @@ const TABLE = [
     why: 'RFC 5321 section 4.5.1',
   },
   { to: 'postmaster', leads: 'account root-mail Maildir/', why: 'RFC 5321 section 4.5.1' },
+  {
+    to: 'ROOT',
+    leads: 'account root-mail Maildir/',
+    why: 'USR-3: root gets no mail, a person does',
+  },
   { to: 'Eve@shop.example', leads: 'mailboxes shop.example /srv/mail/shop/eve/', why: 'virtual' },
   { to: '../x@shop.example', leads: 'unknown', why: 'a leading dot' },
   { to: '"a/b"@shop.example', leads: 'unknown', why: 'a slash' },

@@ -71,7 +71,9 @@ function routeAccount(
   steps: number,
 ): Destination {
   const name = localPart.toLowerCase()
-  const postmaster = postmasterInstead(name, settings, steps)
+  // Root gets no mail of its own, since no agent may be root: the postmaster has it.
+  const person = name === 'root' ? 'postmaster' : name
+  const postmaster = postmasterInstead(person, settings, steps)
   if (postmaster !== undefined) return postmaster
   if (!ACCOUNT_PATTERN.test(name))
     return { kind: 'unknown', because: `${because}: no account name` }

@@ -43,7 +43,7 @@ hostname = "${host.name}"${advice}
 
 [local]
 deliver = "Maildir/"                                 # or "mbox", or "/var/mail/{account}"
-# postmaster = "pat"                                 # a person: gets mail to postmaster, root gets none
+# postmaster = "pat"                                 # a person: gets the mail of postmaster and root
 
 [relay]
 from = ["127.0.0.0/8", "::1"]                        # who may send mail through this host to anyone

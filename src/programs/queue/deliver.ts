@@ -92,6 +92,12 @@ export class Dispatcher {
     })
   }
 
+  /** An operator has made mail due: sites that rest are tried again, too. */
+  retryNow(): void {
+    this.#sites.forgetPaces()
+    this.refresh()
+  }
+
   /** New mail has been committed to these lanes. */
   mailFor(lanes: Iterable<string>): void {
     const now = this.#surroundings.clock.now()

@@ -17,6 +17,7 @@ import {
   submit,
   testSettings,
 } from '../../../test/support/queue-partners.ts'
+import { socketPair } from '../../../test/support/socket-pair.ts'
 import type { Deferred, Failed, Outcome } from '../../contracts/outcome.ts'
 import type { QueueSettings } from '../../contracts/settings.ts'
 import { startQueue } from './serve.ts'
@@ -974,4 +975,117 @@ test('a submitter is granted no more than the store has taken', async () => {
   await turns(20)
   assert.equal(passed, false)
   assert.ok(taken <= 65_536)
+})
+
+const STOPPED = ['eve', 'mal', 'sly', 'wil']
+/** What the agents of stopped users do: nothing. */
+const storeForOthers: Script = ({ by, answer }) => {
+  if (!STOPPED.includes(by)) answer(STORED)
+}
+
+test('one user who stops an agent holds up a quarter of local mail; four hold up all, for seconds', async () => {
+  const { queue, receiver, clock, named } = await start()
+  const { script, attempts } = recording(storeForOthers)
+  const launcher = await joinLauncher(queue, script)
+  const flood = async (name: string) => {
+    for (let count = 0; count < 8; count += 1)
+      await submit(receiver, { to: [`${name}@example.org`] })
+    await until(() => attempts.filter(({ by }) => by === name).length === 5)
+  }
+  await flood('eve')
+  await submit(receiver, { to: ['bob@example.org'] })
+  await until(() => named('delivered').length === 1)
+  for (const name of STOPPED.slice(1)) await flood(name)
+  await submit(receiver, { to: ['bob@example.org'] })
+  await turns(50)
+  assert.equal(named('delivered').length, 1)
+  clock.advance(35_000)
+  await until(() => named('delivered').length === 2)
+  await turns(50)
+  assert.equal(named('agent-stalled').length, 4)
+  assert.equal(attempts.length, 22, 'who has stalled gets nothing new')
+  // After ten minutes it is let go, and the launcher told; the next one is another process.
+  clock.advance(600_000)
+  await until(() => launcher.dismissed.length >= 4)
+  assert.ok(named('deferred').every(({ fields }) => /too long/.test(String(fields?.['text']))))
+})
+
+test('an agent that has stalled and goes on again is given the rest', async () => {
+  const { queue, receiver, clock, named } = await start()
+  const held: Attempt[] = []
+  await joinLauncher(queue, (attempt) => held.push(attempt))
+  for (let count = 0; count < 7; count += 1) await submit(receiver, { to: ['joe@example.org'] })
+  await until(() => held.length === 5)
+  clock.advance(35_000)
+  await turns(20)
+  assert.equal(named('agent-stalled').length, 1)
+  for (const { answer } of held) answer(STORED)
+  await until(() => held.length === 7)
+  for (const { answer } of held.slice(5)) answer(STORED)
+  await until(() => named('ended').length === 7)
+  assert.equal(named('agent-goes-on').length, 1)
+})
+
+test('words an agent has no right to say buy it no time', async () => {
+  const { queue, receiver, clock, named } = await start()
+  const held: Attempt[] = []
+  await joinLauncher(queue, (attempt) => held.push(attempt))
+  await submit(receiver, { to: ['eve@example.org'] })
+  await until(() => held.length === 1)
+  for (let minute = 0; minute < 10; minute += 1) {
+    held[0]?.stream.record(minute % 2 === 0 ? 'nonsense' : { recipient: 9, outcome: STORED })
+    await turns(5)
+    clock.advance(60_000)
+  }
+  await until(() => named('deferred').length === 1)
+  assert.equal(named('agent-stalled').length, 1)
+  assert.equal(named('agent-goes-on').length, 0)
+})
+
+test('an agent that has stalled leaves for others when no place is left, and its mail is kept', async () => {
+  const limits = { ...testSettings().limits, agents: 2 }
+  const { queue, receiver, clock, named, store } = await start({ settings: { limits } })
+  const launcher = await joinLauncher(queue, storeForOthers)
+  for (const name of ['eve', 'mal']) await submit(receiver, { to: [`${name}@example.org`] })
+  await until(() => launcher.started.length === 2)
+  await turns(20)
+  clock.advance(35_000)
+  await until(() => named('agent-stalled').length === 2)
+  await submit(receiver, { to: ['bob@example.org'] })
+  await until(() => launcher.dismissed.length === 2)
+  clock.advance(11_000)
+  await until(() => named('delivered').length === 1)
+  assert.equal((await store.counts(clock.now())).recipients, 2)
+})
+
+test('the launcher is told of an agent let go, lost, or come too late', async () => {
+  const { queue, receiver, clock, named } = await start()
+  const launcher = await joinLauncher(queue, storeAll)
+  await submit(receiver, { to: ['joe@example.org', 'ann@example.org'] })
+  await until(() => named('ended').length === 1)
+  launcher.crash('ann')
+  await until(() => launcher.dismissed.length === 1)
+  await turns(5)
+  clock.advance(130_000)
+  await until(() => launcher.dismissed.length === 2)
+  assert.deepEqual(
+    launcher.dismissed.toSorted((one, other) => one - other),
+    [1, 2],
+  )
+  const [near] = await socketPair()
+  queue.agent(near, 99)
+  await until(() => launcher.dismissed.includes(99))
+})
+
+test('slow hosts hold up no local mail', async () => {
+  const limits = { ...testSettings().limits, deliveries: 2 }
+  const { queue, receiver, named } = await start({ settings: { limits } })
+  const { script, attempts } = recording(() => undefined)
+  await joinPartner(queue, 'remote', { onOpen: deliveryListener('remote', script) })
+  await joinLauncher(queue, storeAll)
+  for (const name of ['a', 'b', 'c']) await submit(receiver, { to: [`x@${name}.example`] })
+  await until(() => attempts.length === 2)
+  await submit(receiver, { to: ['joe@example.org'] })
+  await until(() => named('delivered').length === 1)
+  assert.equal(attempts.length, 2)
 })

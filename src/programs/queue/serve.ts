@@ -88,7 +88,7 @@ function assemble(surroundings: Surroundings) {
     agents: () => agents,
   })
   const controller = new Controller(surroundings, {
-    onDue: () => dispatcher.refresh(),
+    onDue: () => dispatcher.retryNow(),
     onRemoved: () => reporter.resume(),
   })
   const partners: Partners = new Partners(surroundings, {

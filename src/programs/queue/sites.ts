@@ -40,6 +40,11 @@ export class Sites {
     return this.#paces.get(site) ?? FRESH_PACE
   }
 
+  /** An operator says that hosts answer again: every site is tried as if nothing were known of it. */
+  forgetPaces(): void {
+    this.#paces.clear()
+  }
+
   /** Takes note of an attempt; answers the site's pace if it rests now and did not before. */
   attempted(
     site: string,
