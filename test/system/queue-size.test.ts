@@ -29,6 +29,8 @@ const MEGABYTE = 1_048_576
 /** SQLite's cache fills meanwhile (32 MB), and as much again is for the garbage collector. */
 const MOST_GROWTH = 64 * MEGABYTE
 const MOST_MEMORY = 200 * MEGABYTE
+/** On arrival, and after each of two retries; one more if a restart came in between. */
+const MOST_ATTEMPTS = 5
 const bin = join(import.meta.dirname, '../../bin/postern')
 
 suite('a long queue', () => {
@@ -89,6 +91,9 @@ suite('a long queue', () => {
     })
     await until(() => mailFiles(`${directory}/mail/${note}`).length === 1, 10)
     await until(async () => (await list()).every(isPutOff), 60)
+    for (const { recipients } of await list()) {
+      for (const { attempts } of recipients) assert.ok(attempts <= MOST_ATTEMPTS, `${attempts}`)
+    }
     assert.deepEqual(
       { ...(await counts()), oldestSeconds: 0, attempting: 0 },
       {
@@ -103,7 +108,7 @@ suite('a long queue', () => {
   }
 
   const command = async (words: readonly string[]) => {
-    const options = { maxBuffer: 100 * MEGABYTE }
+    const options = { maxBuffer: 100 * MEGABYTE, timeout: 60_000 }
     return (await run(bin, [...words, '--config', postern.config], options)).stdout
   }
   const counts = async () =>
@@ -146,7 +151,11 @@ suite('a long queue', () => {
 interface Listed {
   readonly queueId: string
   readonly recipientCount: number
-  readonly recipients: readonly { readonly state: string; readonly nextAttemptAt: number }[]
+  readonly recipients: readonly {
+    readonly state: string
+    readonly nextAttemptAt: number
+    readonly attempts: number
+  }[]
 }
 
 /** Tried, and waiting for its next time. */

@@ -112,7 +112,9 @@ export class Controller {
   async #retry(stream: Stream, { selection }: RequestOf<'retry'>): Promise<ControlEnd> {
     const { store, clock, log } = this.#surroundings
     const now = clock.now()
-    const affected = await inSlices(stream, () => store.retry(selection, now, SLICE))
+    // What fails again at once is not made due a second time, or this would never end.
+    const retry = () => store.retry(selection, now, SLICE)
+    const affected = await inSlices(stream, retry, SLICE)
     log.write({ event: 'operator-retry', fields: { ...fieldsOf(selection), affected } })
     this.#listener.onDue()
     return done(affected)
@@ -147,11 +149,12 @@ function refusalIfFull(error: unknown): ControlEnd {
   throw error
 }
 
-async function inSlices(stream: Stream, act: () => Promise<number>): Promise<number> {
+/** Until a slice has affected fewer than `least`. */
+async function inSlices(stream: Stream, act: () => Promise<number>, least = 1): Promise<number> {
   let affected = 0
   for (let count = await act(); count > 0; count = await act()) {
     affected += count
-    if (stream.over) break
+    if (count < least || stream.over) break
     await breath()
   }
   return affected

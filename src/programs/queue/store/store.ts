@@ -196,11 +196,11 @@ export interface QueueStore {
   show(queueId: QueueId): Promise<ListedMessage | undefined>
   /** The latest `limit` events of a message, in their order. */
   events(queueId: QueueId, limit: number): Promise<readonly ListedEvent[]>
-  /** Makes waiting recipients due at `now`. A slice: call until it answers 0. */
+  /** Makes waiting recipients due at `now`. A slice: call until it answers less than `limit`. */
   retry(selection: Selection, now: number, limit: number): Promise<number>
-  /** Removes waiting recipients without a report; claimed ones are passed over. A slice, as above. */
+  /** Removes waiting recipients without a report; claimed ones are passed over. Call until it answers 0. */
   remove(selection: Selection, now: number, limit: number): Promise<number>
-  /** Deletes events of messages that have left, older than `before`. A slice, as above. */
+  /** Deletes events of messages that have left, older than `before`. Call until it answers 0. */
   purgeEvents(before: number, limit: number): Promise<number>
 
   close(): Promise<void>
