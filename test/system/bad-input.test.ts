@@ -11,6 +11,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -260,8 +261,11 @@ session_errors = 5
   suite('files in the drop directory that are no messages', () => {
     const drop = join(directory, 'drop')
     const put = (name: string, bytes: string, mode: number) => {
-      writeFileSync(join(drop, name), bytes)
-      chmodSync(join(drop, name), mode)
+      // Made elsewhere, so that it is there all at once.
+      const made = join(drop, '..', `made-${name}`)
+      writeFileSync(made, bytes)
+      chmodSync(made, mode)
+      renameSync(made, join(drop, name))
     }
     const HEAD = 'postern-drop 1\nlogin 3:joe,\nrecipient 16:bad@postern.test,\nmessage\n'
 
